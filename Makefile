@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets. Objects go to $(BUILD), one folder per kind of build.
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+CC     ?= gcc
+
+VERSION := $(shell sed -n 's/^VERSION = //p' VERSION.mk)
+
+PACKAGES := libuv libcurl jansson libsodium libssl libcrypto yaml-0.1 libseccomp
+LLHTTP   := /usr/share/llhttp
+
+WARNINGS := -Wall -Wextra -Wformat=2 -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes \
+	    -Wold-style-definition -Wconversion -Wsign-conversion -Wimplicit-fallthrough -Wcast-align \
+	    -Wcast-qual -Wnull-dereference -Wduplicated-cond -Wlogical-op -Wswitch-enum -Werror
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+	     -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks -fno-strict-overflow \
+	     -fno-strict-aliasing -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+OPTIMISE ?= -O2 -g
+SANITIZE ?=
+
+ifneq ($(SANITIZE),)
+HARDENING := -fPIE -fno-omit-frame-pointer $(SANITIZE)
+endif
+
+CPPFLAGS += -I. -I$(LLHTTP)/.. -I/usr/share/include -D_GNU_SOURCE -DAGENT_VERSION='"$(VERSION)"' \
+	    $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+CFLAGS  += -std=gnu17 $(OPTIMISE) $(WARNINGS) $(HARDENING)
+LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed $(SANITIZE)
+LDLIBS  += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+
+AGENT_SOURCES := $(shell find agent backends certs -name '*.c' 2>/dev/null | sort)
+TEST_SOURCES  := $(shell find tests -name '*_test.c' 2>/dev/null | sort)
+LLHTTP_SOURCES := $(addprefix $(LLHTTP)/,api.c http.c llhttp.c)
+
+OBJECTS  := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
+LLHTTP_OBJECTS := $(LLHTTP_SOURCES:$(LLHTTP)/%.c=$(BUILD)/llhttp/%.o)
+LIBRARY  := $(filter-out $(BUILD)/agent/main.o,$(OBJECTS)) $(LLHTTP_OBJECTS)
+TESTS    := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
+
+.PHONY: all
+all: $(BUILD)/agent/agent
+
+$(BUILD)/agent/agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/libagent.a: $(LIBRARY)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/unit: $(TESTS) $(BUILD)/libagent.a
+	$(CC) $(LDFLAGS) -o $@ $(TESTS) $(BUILD)/libagent.a $(LDLIBS) -lcriterion
+
+$(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -fPIE $(SANITIZE) -I/usr/share/include -I/usr/share/include/llhttp -c -o $@ $<
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(OBJECTS:.o=.d) $(TESTS:.o=.d)
+
+.PHONY: unit
+unit: $(BUILD)/unit ## run the unit tests
+	$(BUILD)/unit -j2 --quiet
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BUILD)

@@ -1,0 +1,30 @@
+#pragma once
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One table of commands, one thin file each; `--help`, completions and man pages are made from it.
+ */
+#include <argp.h>
+
+#include "agent/base/error.h"
+
+struct command {
+	const char *name;
+	const char *arguments; /* as in a usage line: "NAME[.FIELD]" */
+	const char *summary;   /* one line */
+	const char *details;   /* paragraphs; NULL: none */
+	const struct argp_option *options;
+	/* argv[0] is "agent NAME". Returns the exit status. */
+	int (*run)(int argc, char **argv);
+};
+
+/* NULL-terminated, in the order of --help. */
+extern const struct command *const commands[];
+
+/* Parses with the command's own options; argp prints --help and usage errors (exit 64). */
+int command_parse(const struct command *command, argp_parser_t parser, int argc, char **argv, void *input);
+
+/* Prints "agent: text" (or "agent NAME: text") on standard error and returns the code's exit status. */
+int command_fail(const struct error *err);
+
+/* The backends that this program has; NULL-terminated. */
+extern const struct backend_ops *const backend_types[];

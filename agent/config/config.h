@@ -1,0 +1,139 @@
+#pragma once
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent.yaml as a value: read strictly, checked whole, every error at once with line and column.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/backend.h"
+#include "agent/base/error.h"
+#include "agent/base/log.h"
+#include "agent/base/model.h"
+#include "agent/base/option.h"
+
+struct config_backend {
+	char *name;
+	const struct backend_ops *ops;
+	void *options; /* ops->options_size bytes, described by ops->options */
+};
+
+enum file_format { FORMAT_FIELD, FORMAT_JSON, FORMAT_ENV, FORMAT_YAML, FORMAT_RAW, FORMAT_PEM };
+
+struct config_entry {
+	char *path;   /* relative, no "..", checked */
+	char *secret;
+	char *field;  /* FORMAT_FIELD: one field; NULL with FORMAT_FIELD: every field, as PATH/<field> */
+	enum file_format format;
+	unsigned mode; /* the sink's where the entry says nothing */
+	int64_t owner, group; /* -1: the process's own */
+};
+
+struct config_on_change {
+	int signal; /* 0: none */
+	char *pid_file;
+	struct strings exec; /* count 0: none */
+};
+
+struct config_files {
+	char *directory;
+	unsigned mode;
+	int64_t owner, group;
+	struct config_entry *entries; /* where the user gave none: one per secret, FORMAT_FIELD without field */
+	size_t entry_count;
+	struct config_on_change on_change;
+};
+
+struct config_allow {
+	bool any; /* uid: any */
+	int64_t uid;
+	struct strings secrets; /* count 0: all */
+};
+
+struct config_socket {
+	char *path;
+	unsigned mode;
+	struct config_allow *allow;
+	size_t allow_count;
+	uint64_t max_connections;
+	uint64_t max_connections_per_uid;
+	int64_t idle_timeout_ms;
+};
+
+/* NAME=REF of `env:` and `--env`. */
+struct config_variable {
+	char *variable;
+	char *secret;
+	char *field; /* as the user wrote it: a field's name, or a pointer that starts with / */
+};
+
+struct config {
+	char *file; /* where it came from; NULL: made from references */
+	struct config_backend *backends;
+	size_t backend_count;
+	struct secret_spec *secrets;
+	size_t secret_count;
+	struct config_files *files;
+	size_t files_count;
+	struct config_socket *sockets;
+	size_t socket_count;
+	struct config_variable *variables;
+	size_t variable_count;
+	int64_t max_stale_ms; /* 0: for ever */
+	bool remove_missing;  /* on_missing: remove */
+	bool revoke_on_exit;
+	bool splay;           /* spread the first requests of many agents over 2 s */
+	enum log_level log_level;
+	enum log_format log_format;
+	char *metrics_listen; /* "host:port"; NULL: none */
+	char *audit_file;     /* a path, or "stderr"; NULL: none */
+};
+
+/* One finding of a check. */
+struct config_problem {
+	char *file;
+	unsigned line, column; /* 1-based; 0: the file as a whole */
+	char *text;
+};
+
+struct config_problems {
+	struct config_problem *items;
+	size_t count;
+};
+
+/* The backends that a configuration may name: NULL-terminated, given by the agent (config knows none). */
+typedef const struct backend_ops *const *config_backend_types;
+
+/* Reads and checks the file whole. NULL with at least one problem; on success problems is empty.
+ * `directory` of the file is where relative paths in it start. */
+struct config *config_read(const char *file, config_backend_types types, struct config_problems *problems);
+
+/* As config_read, from bytes; `file` names them in problems. */
+struct config *config_parse(const char *bytes, size_t len, const char *file, config_backend_types types,
+			    struct config_problems *problems);
+
+struct config *config_free(struct config *config); /* returns NULL; NULL is allowed */
+
+/* "agent.yaml:12:5: unknown key 'adress' in backends.vault (did you mean 'address'?)", a line per problem, onto `out`. */
+void config_problems_print(const struct config_problems *problems, struct buf *out);
+void config_problems_free(struct config_problems *problems);
+
+/* The file that is found by -c (explicit), $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml; owned by the
+ * caller. NULL with ERROR_NOT_FOUND when there is none, ERROR_INVALID when a named one is not readable. */
+char *config_find(const char *explicit_path, struct error *err);
+
+/* A configuration that is made from references alone, for `agent run --env DB=vault://secret/db#password` and for
+ * the nearest secrets.enc.yaml. Starts with defaults and nothing else. */
+struct config *config_new(struct error *err);
+/* Adds the backend (once per type and file) and the secret that `ref` names, and, with a variable's name, the
+ * variable. A ref is NAME.FIELD of the configuration, or TYPE://PATH#FIELD. Which part of a backend's reference
+ * is its file is the backend type's: sops://FILE#/pointer, vault://PATH#FIELD. Without #FIELD: every field. */
+int config_add_reference(struct config *config, config_backend_types types, const char *variable,
+			 const char *ref, struct error *err) MUST_USE;
+
+const struct config_backend *config_backend_find(const struct config *config, const char *name);
+const struct secret_spec *config_secret_find(const struct config *config, const char *name);
+
+/* The reference of agent.yaml in Markdown, from the tables. */
+void config_write_reference(struct buf *out, config_backend_types types);
