@@ -29,7 +29,14 @@ void text_write_time(struct buf *buf, int64_t real_ms);
 
 bool text_is_utf8(const void *bytes, size_t len);
 
-/* Appends a JSON string with its quotes; the bytes must be UTF-8. Control characters as \uXXXX or their short form. */
+/* The first character of the text and how many bytes it takes; 0 when there is none or it is not UTF-8. */
+size_t text_read_character(const void *bytes, size_t len, uint32_t *ret);
+
+/* Writes one character (not a surrogate, at most 0x10ffff) as UTF-8 and returns how many bytes it took. */
+size_t text_encode_character(char ret[4], uint32_t character);
+
+/* Appends a JSON string with its quotes; the bytes should be UTF-8 (what is not becomes U+FFFD, byte by byte).
+ * Control characters as \uXXXX or their short form. */
 void text_write_json(struct buf *buf, const void *bytes, size_t len);
 
 void text_write_base64(struct buf *buf, const void *bytes, size_t len);      /* standard alphabet, padded */
