@@ -10,6 +10,14 @@ VERSION := $(shell sed -n 's/^VERSION = //p' VERSION.mk)
 PACKAGES := libuv libcurl jansson libsodium libssl libcrypto yaml-0.1 libseccomp
 LLHTTP   := /usr/share/llhttp
 
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/secrets-agent
+
+# What building needs, and what testing needs besides. Debian 13 ships llhttp as a library of its own.
+BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libcurl4-openssl-dev libjansson-dev libsodium-dev \
+		  libssl-dev libyaml-dev libseccomp-dev
+TEST_PACKAGES  := libcriterion-dev python3 python3-pytest python3-pip python3-yaml strace openssl curl \
+		  util-linux gdb procps
+
 WARNINGS := -Wall -Wextra -Wformat=2 -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wold-style-definition -Wconversion -Wsign-conversion -Wimplicit-fallthrough -Wcast-align \
 	    -Wcast-qual -Wnull-dereference -Wduplicated-cond -Wlogical-op -Wswitch-enum -Werror
@@ -61,9 +69,36 @@ $(BUILD)/%.o: %.c
 
 -include $(OBJECTS:.o=.d) $(TESTS:.o=.d)
 
-.PHONY: unit
-unit: $(BUILD)/unit ## run the unit tests
-	$(BUILD)/unit -j2 --quiet
+.PHONY: deps test-deps servers
+deps:
+	@tests/tools/install $(BUILD_PACKAGES) node-llhttp
+test-deps: deps
+	@tests/tools/install $(TEST_PACKAGES)
+servers: test-deps ## install the real servers that the tests use into the cache folder
+	@tests/tools/servers $(CACHE)/servers
+
+.PHONY: test unit e2e asan
+test: servers ## install what testing needs, build, run every test
+	@$(MAKE) --no-print-directory run-tests
+.PHONY: run-tests
+run-tests: $(BUILD)/agent/agent $(BUILD)/unit
+	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} \
+		SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} tests/tools/run $(BUILD)/unit tests/e2e tests/fault
+
+unit: $(BUILD)/unit ## build and run the unit tests alone
+	@tests/tools/run $(BUILD)/unit
+
+asan: test-deps ## the unit tests under address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan OPTIMISE='-O1 -g' \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' unit
+
+.PHONY: install
+install: all ## install into $(DESTDIR)$(PREFIX)
+	install -D -m 0755 $(BUILD)/agent/agent $(DESTDIR)$(PREFIX)/bin/agent
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: clean
 clean: ## remove what was built
