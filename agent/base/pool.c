@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/pool.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "agent/base/wipe.h"
+
+/* A small document should not cost a big chunk, and a big one few chunks. */
+enum { CHUNK_FIRST = 2048, CHUNK_MOST = 64 << 10 };
+
+struct pool_chunk {
+	struct pool_chunk *older;
+	size_t used, size;
+	_Alignas(max_align_t) unsigned char memory[];
+};
+
+static struct pool_chunk *add_chunk(struct pool *pool, size_t least)
+{
+	size_t size = pool->chunks != NULL ? 2 * pool->chunks->size : CHUNK_FIRST;
+	struct pool_chunk *chunk;
+
+	if (size > CHUNK_MOST)
+		size = CHUNK_MOST;
+	if (size < least)
+		size = least;
+	if (size > SIZE_MAX - sizeof(*chunk))
+		return NULL;
+	chunk = wipe_calloc(1, sizeof(*chunk) + size);
+	if (chunk == NULL)
+		return NULL;
+	chunk->size = size;
+	chunk->older = pool->chunks;
+	pool->chunks = chunk;
+	return chunk;
+}
+
+void *pool_alloc(struct pool *pool, size_t size)
+{
+	const size_t alignment = _Alignof(max_align_t);
+	struct pool_chunk *chunk = pool->chunks;
+	void *memory;
+
+	if (size > SIZE_MAX - alignment)
+		return NULL;
+	size = (size + alignment - 1) / alignment * alignment;
+	if (chunk == NULL || size > chunk->size - chunk->used)
+		chunk = add_chunk(pool, size);
+	if (chunk == NULL)
+		return NULL;
+	memory = chunk->memory + chunk->used;
+	chunk->used += size;
+	return memory;
+}
+
+char *pool_copy(struct pool *pool, const void *bytes, size_t len)
+{
+	char *copy = len < SIZE_MAX ? pool_alloc(pool, len + 1) : NULL;
+
+	if (copy != NULL && len > 0)
+		memcpy(copy, bytes, len);
+	return copy;
+}
+
+void pool_deinit(struct pool *pool)
+{
+	while (pool->chunks != NULL) {
+		struct pool_chunk *chunk = pool->chunks;
+
+		pool->chunks = chunk->older;
+		wipe_free(chunk);
+	}
+}
