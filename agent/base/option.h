@@ -38,14 +38,15 @@ struct option {
 	const char *help;     /* one sentence, for --help and the reference */
 	const char *const *choices;    /* OPTION_CHOICE; ends with NULL */
 	const struct option *members;  /* OPTION_TABLE */
-	int64_t least, most;           /* of numbers, durations and sizes; both 0: any */
+	int64_t least, most;           /* of numbers, durations, sizes; both 0: any; most < least: no upper bound */
 	bool required;
 };
 
 /* Fills every default of the table into `object` (zeroed by the caller). */
 int option_defaults(const struct option *table, void *object, struct error *err) MUST_USE;
 
-/* Reads one scalar (not STRINGS, JSON, TABLE) as the user spelled it. */
+/* Reads one scalar (not STRINGS, JSON, TABLE) as the user spelled it, in place of the value that is there.
+ * The error says what is wrong with the value and how to write it; the caller, who knows it, adds the place. */
 int option_read(const struct option *option, void *object, const char *text, struct error *err) MUST_USE;
 
 /* The row of that name, NULL when there is none. */
@@ -54,7 +55,7 @@ const struct option *option_find(const struct option *table, const char *name);
 /* The row's name nearest to a misspelled one, or NULL. */
 const char *option_nearest(const struct option *table, const char *name);
 
-/* Frees what the rows own; the object itself is the caller's. */
+/* Frees what the rows own, wiped, and leaves the rows empty; the object itself is the caller's. */
 void option_free(const struct option *table, void *object);
 
 int strings_add(struct strings *strings, const char *text, struct error *err) MUST_USE;
