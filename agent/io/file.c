@@ -55,6 +55,7 @@ static int read_all(int fd, const char *path, size_t max, size_t hint, struct bu
 {
 	size_t total = 0;
 
+	buf_puts(out, ""); /* an empty file is a string too */
 	for (;;) {
 		size_t want = hint > total ? hint - total : CHUNK_LEAST;
 		char *room, beyond;

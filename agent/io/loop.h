@@ -13,7 +13,8 @@ struct loop;
 /* Installs the wiping allocator in libuv before its first call. */
 struct loop *loop_new(struct error *err) MUST_USE;
 
-/* Runs until loop_stop and nothing is left that keeps it alive, or until loop_stop alone. */
+/* Runs until loop_stop; returns earlier when the loop has no user left: no timer (armed or not), signal, reader,
+ * watch or transfer. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
