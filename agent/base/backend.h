@@ -68,6 +68,9 @@ struct backend_ops {
 	bool (*endpoint)(const struct backend *backend, size_t i, struct endpoint *ret);
 	/* The file whose change means new versions; NULL when there is none. */
 	const char *(*watched_file)(const struct backend *backend);
+	/* The i-th file that is read and that no option names (a default, an environment variable's); NULL past the
+	 * last, or the function NULL: none. The sandbox lets the backend read it. */
+	const char *(*reads)(const struct backend *backend, size_t i);
 	/* Yields the session: a version whose lease is the session's. NULL: no session, fetch gets NULL. */
 	struct exchange *(*login)(struct backend *backend, struct error *err);
 	struct exchange *(*fetch)(struct backend *backend, const struct secret_version *session,
