@@ -17,6 +17,7 @@ struct store_entry {
 	enum secret_state state;
 	struct secret_version *version;  /* NULL: nothing to hand out; may stand while state is not FRESH */
 	struct error error;              /* of the last attempt; code NONE when it succeeded */
+	int64_t confirmed_boot_ms;       /* when the backend last said that `version` is good */
 	int64_t next_refresh_boot_ms;    /* DEADLINE_NEVER: nothing is planned */
 	uint64_t published;              /* counts versions handed out under this name */
 };

@@ -101,7 +101,9 @@ static bool is_bounded(const struct option *option)
 static int check_signed(const struct option *option, int64_t number, const char *text,
 			struct error *err)
 {
-	return check_bounds(option, number<option->least, number> option->most, text, err);
+	bool too_large = is_bounded(option) && number > option->most;
+
+	return check_bounds(option, number < option->least, too_large, text, err);
 }
 
 static int check_unsigned(const struct option *option, uint64_t number, const char *text,
@@ -291,6 +293,54 @@ void option_free(const struct option *table, void *object)
 {
 	for (const struct option *row = table; row->name != NULL; row++)
 		free_row(row, value_of(row, object));
+}
+
+static bool equal_text(const char *one, const char *other)
+{
+	return one == other || (one != NULL && other != NULL && strcmp(one, other) == 0);
+}
+
+static bool equal_strings(const struct strings *one, const struct strings *other)
+{
+	if (one->count != other->count)
+		return false;
+	for (size_t i = 0; i < one->count; i++)
+		if (strcmp(one->items[i], other->items[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool equal_row(const struct option *row, const void *one, const void *other)
+{
+	switch (row->type) {
+	case OPTION_STRING:
+	case OPTION_PATH:
+	case OPTION_JSON:
+		return equal_text(*(char *const *)one, *(char *const *)other);
+	case OPTION_STRINGS:
+		return equal_strings(one, other);
+	case OPTION_TABLE:
+		return option_equal(row->members, one, other);
+	case OPTION_BOOL:
+		return *(const bool *)one == *(const bool *)other;
+	case OPTION_DURATION:
+	case OPTION_SIZE:
+	case OPTION_UNSIGNED:
+	case OPTION_ID:
+		return memcmp(one, other, sizeof(int64_t)) == 0;
+	case OPTION_MODE:
+	case OPTION_CHOICE:
+		return memcmp(one, other, sizeof(int)) == 0;
+	}
+	return false;
+}
+
+bool option_equal(const struct option *table, const void *one, const void *other)
+{
+	for (const struct option *row = table; row->name != NULL; row++)
+		if (!equal_row(row, (const char *)one + row->offset, (const char *)other + row->offset))
+			return false;
+	return true;
 }
 
 int strings_add(struct strings *strings, const char *text, struct error *err)

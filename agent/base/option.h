@@ -55,6 +55,9 @@ const struct option *option_find(const struct option *table, const char *name);
 /* The row's name nearest to a misspelled one, or NULL. */
 const char *option_nearest(const struct option *table, const char *name);
 
+/* The same values in two objects of one table. */
+bool option_equal(const struct option *table, const void *one, const void *other);
+
 /* Frees what the rows own, wiped, and leaves the rows empty; the object itself is the caller's. */
 void option_free(const struct option *table, void *object);
 

@@ -3,7 +3,10 @@
 /*
  * One table of commands, one thin file each; `--help`, completions and man pages are made from it.
  */
+/* <argp.h> brings getopt's `struct option`, which nobody here uses; the name is our own tables'. */
+#define option getopt_option
 #include <argp.h>
+#undef option
 
 #include "agent/base/error.h"
 
