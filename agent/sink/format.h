@@ -15,3 +15,8 @@ int format_write(struct buf *out, const struct secret_version *version, enum fil
 /* {"field": value, …} with the original types; fields that are not UTF-8 strings are left to the caller, who
  * gets their count. */
 size_t format_write_json_fields(struct buf *out, const struct secret_version *version);
+
+/* The field that a reference names: a field's name, or a pointer that starts with / and whose components are
+ * percent-decoded (/a/b is the field a.b). NULL with ERROR_NOT_FOUND; ERROR_INVALID for a malformed pointer. */
+const struct field *format_find_field(const struct secret_version *version, const char *reference,
+				      struct error *err) MUST_USE;
