@@ -22,11 +22,12 @@ struct config_backend {
 enum file_format { FORMAT_FIELD, FORMAT_JSON, FORMAT_ENV, FORMAT_YAML, FORMAT_RAW, FORMAT_PEM };
 
 struct config_entry {
-	char *path;   /* relative, no "..", checked */
+	char *path; /* relative, no "..", checked */
 	char *secret;
-	char *field;  /* FORMAT_FIELD: one field; NULL with FORMAT_FIELD: every field, as PATH/<field> */
+	char *field; /* FORMAT_FIELD: one field; NULL with FORMAT_FIELD: every field, as
+			PATH/<field> */
 	enum file_format format;
-	unsigned mode; /* the sink's where the entry says nothing */
+	unsigned mode;	      /* the sink's where the entry says nothing */
 	int64_t owner, group; /* -1: the process's own */
 };
 
@@ -40,7 +41,8 @@ struct config_files {
 	char *directory;
 	unsigned mode;
 	int64_t owner, group;
-	struct config_entry *entries; /* where the user gave none: one per secret, FORMAT_FIELD without field */
+	struct config_entry
+		*entries; /* where the user gave none: one per secret, FORMAT_FIELD without field */
 	size_t entry_count;
 	struct config_on_change on_change;
 };
@@ -65,7 +67,8 @@ struct config_socket {
 struct config_variable {
 	char *variable;
 	char *secret;
-	char *field; /* as the user wrote it: a field's name, or a pointer that starts with / */
+	char *field; /* a field's name, or a pointer that starts with /; NULL: every field (never
+			from `env:`) */
 };
 
 struct config {
@@ -83,7 +86,7 @@ struct config {
 	int64_t max_stale_ms; /* 0: for ever */
 	bool remove_missing;  /* on_missing: remove */
 	bool revoke_on_exit;
-	bool splay;           /* spread the first requests of many agents over 2 s */
+	bool splay; /* spread the first requests of many agents over 2 s */
 	enum log_level log_level;
 	enum log_format log_format;
 	char *metrics_listen; /* "host:port"; NULL: none */
@@ -102,33 +105,44 @@ struct config_problems {
 	size_t count;
 };
 
-/* The backends that a configuration may name: NULL-terminated, given by the agent (config knows none). */
+/* The backends that a configuration may name: NULL-terminated, given by the agent (config knows
+ * none). */
 typedef const struct backend_ops *const *config_backend_types;
 
 /* Reads and checks the file whole. NULL with at least one problem; on success problems is empty.
  * `directory` of the file is where relative paths in it start. */
-struct config *config_read(const char *file, config_backend_types types, struct config_problems *problems);
+struct config *config_read(const char *file, config_backend_types types,
+			   struct config_problems *problems);
 
 /* As config_read, from bytes; `file` names them in problems. */
-struct config *config_parse(const char *bytes, size_t len, const char *file, config_backend_types types,
-			    struct config_problems *problems);
+struct config *config_parse(const char *bytes, size_t len, const char *file,
+			    config_backend_types types, struct config_problems *problems);
 
 struct config *config_free(struct config *config); /* returns NULL; NULL is allowed */
 
-/* "agent.yaml:12:5: unknown key 'adress' in backends.vault (did you mean 'address'?)", a line per problem, onto `out`. */
+static inline void config_freep(struct config **config)
+{
+	*config = config_free(*config);
+}
+
+/* "agent.yaml:12:5: unknown key 'adress' in backends.vault (did you mean 'address'?)", a line per
+ * problem, onto `out`. */
 void config_problems_print(const struct config_problems *problems, struct buf *out);
 void config_problems_free(struct config_problems *problems);
 
-/* The file that is found by -c (explicit), $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml; owned by the
- * caller. NULL with ERROR_NOT_FOUND when there is none, ERROR_INVALID when a named one is not readable. */
+/* The file that is found by -c (explicit), $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml;
+ * owned by the caller. NULL with ERROR_NOT_FOUND when there is none, ERROR_INVALID when a named one
+ * is not readable. */
 char *config_find(const char *explicit_path, struct error *err);
 
-/* A configuration that is made from references alone, for `agent run --env DB=vault://secret/db#password` and for
- * the nearest secrets.enc.yaml. Starts with defaults and nothing else. */
+/* A configuration that is made from references alone, for `agent run --env
+ * DB=vault://secret/db#password` and for the nearest secrets.enc.yaml. Starts with defaults and
+ * nothing else. */
 struct config *config_new(struct error *err);
-/* Adds the backend (once per type and file) and the secret that `ref` names, and, with a variable's name, the
- * variable. A ref is NAME.FIELD of the configuration, or TYPE://PATH#FIELD. Which part of a backend's reference
- * is its file is the backend type's: sops://FILE#/pointer, vault://PATH#FIELD. Without #FIELD: every field. */
+/* Adds the backend (once per type and file) and the secret that `ref` names, and, with a variable's
+ * name, the variable. A ref is NAME.FIELD of the configuration, or TYPE://PATH#FIELD. Which part of
+ * a backend's reference is its file is the backend type's: sops://FILE#/pointer,
+ * vault://PATH#FIELD. Without #FIELD: every field. */
 int config_add_reference(struct config *config, config_backend_types types, const char *variable,
 			 const char *ref, struct error *err) MUST_USE;
 
@@ -137,3 +151,6 @@ const struct secret_spec *config_secret_find(const struct config *config, const 
 
 /* The reference of agent.yaml in Markdown, from the tables. */
 void config_write_reference(struct buf *out, config_backend_types types);
+
+/* [A-Za-z_][A-Za-z0-9_]* */
+bool config_variable_is_valid(const char *name);

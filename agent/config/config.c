@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/config/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/config/tables.h"
+
+static void files_deinit(struct config_files *files)
+{
+	for (size_t i = 0; i < files->entry_count; i++) {
+		free(files->entries[i].path);
+		free(files->entries[i].secret);
+		free(files->entries[i].field);
+	}
+	free(files->entries);
+	free(files->directory);
+	free(files->on_change.pid_file);
+	strings_free(&files->on_change.exec);
+}
+
+static void socket_deinit(struct config_socket *sock)
+{
+	for (size_t i = 0; i < sock->allow_count; i++)
+		strings_free(&sock->allow[i].secrets);
+	free(sock->allow);
+	free(sock->path);
+}
+
+static void backend_deinit(struct config_backend *backend)
+{
+	if (backend->options != NULL)
+		option_free(backend->ops->options, backend->options);
+	free(backend->options);
+	free(backend->name);
+}
+
+static void secret_spec_deinit(struct secret_spec *spec)
+{
+	free(spec->name);
+	free(spec->backend);
+	free(spec->path);
+	free(spec->write);
+}
+
+struct config *config_free(struct config *config)
+{
+	if (config == NULL)
+		return NULL;
+	for (size_t i = 0; i < config->backend_count; i++)
+		backend_deinit(&config->backends[i]);
+	for (size_t i = 0; i < config->secret_count; i++)
+		secret_spec_deinit(&config->secrets[i]);
+	for (size_t i = 0; i < config->files_count; i++)
+		files_deinit(&config->files[i]);
+	for (size_t i = 0; i < config->socket_count; i++)
+		socket_deinit(&config->sockets[i]);
+	for (size_t i = 0; i < config->variable_count; i++) {
+		free(config->variables[i].variable);
+		free(config->variables[i].secret);
+		free(config->variables[i].field);
+	}
+	free(config->backends);
+	free(config->secrets);
+	free(config->files);
+	free(config->sockets);
+	free(config->variables);
+	free(config->metrics_listen);
+	free(config->audit_file);
+	free(config->file);
+	free(config);
+	return NULL;
+}
+
+const struct config_backend *config_backend_find(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->backend_count; i++)
+		if (strcmp(config->backends[i].name, name) == 0)
+			return &config->backends[i];
+	return NULL;
+}
+
+const struct secret_spec *config_secret_find(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->secret_count; i++)
+		if (strcmp(config->secrets[i].name, name) == 0)
+			return &config->secrets[i];
+	return NULL;
+}
+
+bool config_variable_is_valid(const char *name)
+{
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+
+	return name[0] != '\0' && (name[0] < '0' || name[0] > '9') &&
+	       name[strspn(name, letters)] == '\0';
+}
+
+void config_apply_global(struct config *config, const struct global_options *options)
+{
+	config->max_stale_ms = options->max_stale_ms;
+	config->remove_missing = options->on_missing == 1;
+	config->revoke_on_exit = options->revoke_on_exit;
+	config->splay = options->splay;
+	config->log_level = (enum log_level)options->log.level;
+	config->log_format = (enum log_format)options->log.format;
+}
+
+struct config *config_new(struct error *err)
+{
+	struct global_options options = { 0 };
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (config == NULL) {
+		(void)error_no_memory(err);
+		return NULL;
+	}
+	if (option_defaults(global_table, &options, err) < 0) {
+		option_free(global_table, &options);
+		return config_free(config);
+	}
+	config_apply_global(config, &options);
+	option_free(global_table, &options);
+	return config;
+}
+
+/* A file that was named must be there; one that is looked for need not. */
+static char *named_file(const char *path, const char *how, struct error *err)
+{
+	char *copy;
+
+	if (access(path, R_OK) < 0) {
+		(void)error_errno(err, errno, "cannot read the configuration '%s' (%s)", path, how);
+		err->code = ERROR_INVALID;
+		return NULL;
+	}
+	copy = strdup(path);
+	if (copy == NULL)
+		(void)error_no_memory(err);
+	return copy;
+}
+
+char *config_find(const char *explicit_path, struct error *err)
+{
+	static const char *const places[] = { "./agent.yaml", "/etc/agent/agent.yaml" };
+	const char *named = getenv("AGENT_CONFIG");
+
+	if (explicit_path != NULL)
+		return named_file(explicit_path, "given by -c", err);
+	if (named != NULL && named[0] != '\0')
+		return named_file(named, "given by AGENT_CONFIG", err);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (access(places[i], F_OK) == 0)
+			return named_file(places[i], "found", err);
+	(void)error_set(
+		err, ERROR_NOT_FOUND,
+		"no configuration: give -c FILE, set AGENT_CONFIG, or write ./agent.yaml or "
+		"/etc/agent/agent.yaml");
+	return NULL;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The program: which commands and which backends it has.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "agent/base/backend.h"
+#include "agent/base/wipe.h"
+#include "agent/command/command.h"
+#include "agent/command/usage.h"
+
+extern const struct command command_check, command_completion;
+
+const struct command *const commands[] = {
+	&command_check,
+	&command_completion,
+	NULL,
+};
+
+const struct backend_ops *const backend_types[] = {
+	NULL,
+};
+
+/* A closed standard stream's number would go to the next file that is opened, and the log into that file.
+ * What is opened here closes at exec, so that a child finds its streams as they were. */
+static void reserve_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+int main(int argc, char **argv)
+{
+	if (wipe_install() < 0) {
+		(void)fputs("agent: cannot install the wiping allocator: a library allocated memory "
+			    "before main (is something preloaded?)\n",
+			    stderr);
+		return EX_SOFTWARE;
+	}
+	reserve_standard_streams();
+	return command_main(argc, argv);
+}
