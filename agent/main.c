@@ -1,31 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The program: which commands and which backends it has.
+ * The program's first steps; what it can do stands in agent/command/commands.c.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "agent/base/backend.h"
 #include "agent/base/wipe.h"
-#include "agent/command/command.h"
 #include "agent/command/usage.h"
 
-extern const struct command command_check, command_completion;
-
-const struct command *const commands[] = {
-	&command_check,
-	&command_completion,
-	NULL,
-};
-
-const struct backend_ops *const backend_types[] = {
-	NULL,
-};
-
-/* A closed standard stream's number would go to the next file that is opened, and the log into that file.
- * What is opened here closes at exec, so that a child finds its streams as they were. */
+/* A closed standard stream's number would go to the next file that is opened, and the log into that
+ * file. What is opened here closes at exec, so that a child finds its streams as they were. */
 static void reserve_standard_streams(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -36,9 +22,10 @@ static void reserve_standard_streams(void)
 int main(int argc, char **argv)
 {
 	if (wipe_install() < 0) {
-		(void)fputs("agent: cannot install the wiping allocator: a library allocated memory "
-			    "before main (is something preloaded?)\n",
-			    stderr);
+		(void)fputs(
+			"agent: cannot install the wiping allocator: a library allocated memory "
+			"before main (is something preloaded?)\n",
+			stderr);
 		return EX_SOFTWARE;
 	}
 	reserve_standard_streams();

@@ -7,6 +7,9 @@
 
 #include "agent/base/text.h"
 #include "agent/command/usage.h"
+#include "agent/config/config.h"
+
+enum { PROBLEMS_MAX = 1 << 20 };
 
 const struct command *command_find(const char *name)
 {
@@ -31,7 +34,8 @@ int command_parse(const struct command *command, argp_parser_t parser, int argc,
 	argp.doc = buf_string(&doc);
 	argp_err_exit_status = EX_USAGE;
 	argp_program_version = COMMAND_VERSION;
-	/* In order, so that a parser may take everything from its first argument on, as `run` does. */
+	/* In order, so that a parser may take everything from its first argument on, as `run` does.
+	 */
 	return argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, input) == 0 ? 0 : EX_USAGE;
 }
 
@@ -41,6 +45,27 @@ int command_fail(const struct error *err)
 	return error_exit_status(err->code);
 }
 
+struct config *command_load(const char *path, struct error *err)
+{
+	AUTO(config_problems_free) struct config_problems problems = { 0 };
+	AUTO(buf_deinit) struct buf lines = BUF_INIT(PROBLEMS_MAX);
+	AUTO(freep) char *file = config_find(path, err);
+	struct config *config;
+
+	if (file == NULL) {
+		err->code = ERROR_INVALID; /* a command that needs one cannot do without */
+		return NULL;
+	}
+	config = config_read(file, backend_types, &problems);
+	if (config != NULL)
+		return config;
+	config_problems_print(&problems, &lines);
+	(void)fputs(buf_string(&lines), stderr);
+	(void)error_set(err, ERROR_INVALID, "%zu problem%s in %s", problems.count,
+			problems.count == 1 ? "" : "s", file);
+	return NULL;
+}
+
 void command_write_help(struct buf *out)
 {
 	size_t width = 0;
@@ -48,13 +73,17 @@ void command_write_help(struct buf *out)
 	for (size_t i = 0; commands[i] != NULL; i++)
 		if (strlen(commands[i]->name) > width)
 			width = strlen(commands[i]->name);
-	buf_puts(out, "Usage: agent COMMAND [OPTION...] [ARGUMENT...]\n"
-		      "Fetches the secrets of one application, keeps them fresh, and hands them over in its\n"
-		      "environment, in files or over a unix socket.\n\n");
+	buf_puts(out,
+		 "Usage: agent COMMAND [OPTION...] [ARGUMENT...]\n"
+		 "Fetches the secrets of one application, keeps them fresh, and hands them over in "
+		 "its\n"
+		 "environment, in files or over a unix socket.\n\n");
 	for (size_t i = 0; commands[i] != NULL; i++)
 		buf_printf(out, "  %-*s  %s\n", (int)width, commands[i]->name,
 			   commands[i]->summary);
-	buf_puts(out, "\n`agent COMMAND --help` says more about one; `agent --version` tells the version.\n");
+	buf_puts(out,
+		 "\n`agent COMMAND --help` says more about one; `agent --version` tells the "
+		 "version.\n");
 }
 
 static int unknown_command(const char *name)

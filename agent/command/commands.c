@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the program can do: its commands and its backends, a row each.
+ */
+#include "agent/base/backend.h"
+#include "agent/command/command.h"
+
+extern const struct command command_check, command_completion;
+
+const struct command *const commands[] = {
+	&command_check,
+	&command_completion,
+	NULL,
+};
+
+const struct backend_ops *const backend_types[] = {
+	NULL,
+};
