@@ -7,9 +7,6 @@
 
 #include "agent/base/text.h"
 #include "agent/command/usage.h"
-#include "agent/config/config.h"
-
-enum { PROBLEMS_MAX = 1 << 20 };
 
 const struct command *command_find(const char *name)
 {
@@ -43,27 +40,6 @@ int command_fail(const struct error *err)
 {
 	(void)fprintf(stderr, "agent: %s\n", err->text);
 	return error_exit_status(err->code);
-}
-
-struct config *command_load(const char *path, struct error *err)
-{
-	AUTO(config_problems_free) struct config_problems problems = { 0 };
-	AUTO(buf_deinit) struct buf lines = BUF_INIT(PROBLEMS_MAX);
-	AUTO(freep) char *file = config_find(path, err);
-	struct config *config;
-
-	if (file == NULL) {
-		err->code = ERROR_INVALID; /* a command that needs one cannot do without */
-		return NULL;
-	}
-	config = config_read(file, backend_types, &problems);
-	if (config != NULL)
-		return config;
-	config_problems_print(&problems, &lines);
-	(void)fputs(buf_string(&lines), stderr);
-	(void)error_set(err, ERROR_INVALID, "%zu problem%s in %s", problems.count,
-			problems.count == 1 ? "" : "s", file);
-	return NULL;
 }
 
 void command_write_help(struct buf *out)

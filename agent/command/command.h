@@ -31,9 +31,3 @@ int command_fail(const struct error *err);
 
 /* The backends that this program has; NULL-terminated. */
 extern const struct backend_ops *const backend_types[];
-
-struct config;
-
-/* Finds the configuration (`path`: -c, or NULL) and reads it. NULL after every problem was printed on standard
- * error, and *err sums them up: return command_fail(err). */
-struct config *command_load(const char *path, struct error *err) MUST_USE;

@@ -4,6 +4,7 @@
  */
 #include "agent/base/backend.h"
 #include "agent/command/command.h"
+#include "backends/vault.h"
 
 extern const struct command command_check, command_completion;
 
@@ -14,5 +15,6 @@ const struct command *const commands[] = {
 };
 
 const struct backend_ops *const backend_types[] = {
+	&vault_backend,
 	NULL,
 };

@@ -77,7 +77,7 @@ static struct yaml_mark place_of(const struct yaml_node *node, const char *text)
 		key[len] = '\0';
 		node = yaml_get(node, key);
 		if (node != NULL)
-			mark = node->key_mark;
+			mark = text[len] == '.' ? node->key_mark : node->mark;
 		if (text[len] != '.')
 			return mark;
 	}

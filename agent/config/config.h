@@ -120,11 +120,6 @@ struct config *config_parse(const char *bytes, size_t len, const char *file,
 
 struct config *config_free(struct config *config); /* returns NULL; NULL is allowed */
 
-static inline void config_freep(struct config **config)
-{
-	*config = config_free(*config);
-}
-
 /* "agent.yaml:12:5: unknown key 'adress' in backends.vault (did you mean 'address'?)", a line per
  * problem, onto `out`. */
 void config_problems_print(const struct config_problems *problems, struct buf *out);
@@ -145,6 +140,10 @@ struct config *config_new(struct error *err);
  * vault://PATH#FIELD. Without #FIELD: every field. */
 int config_add_reference(struct config *config, config_backend_types types, const char *variable,
 			 const char *ref, struct error *err) MUST_USE;
+/* As config_add_reference, and says which secret and field it was instead of adding a variable;
+ * both are the caller's, *field is NULL for every field. */
+int config_resolve_reference(struct config *config, config_backend_types types, const char *ref,
+			     char **secret, char **field, struct error *err) MUST_USE;
 
 const struct config_backend *config_backend_find(const struct config *config, const char *name);
 const struct secret_spec *config_secret_find(const struct config *config, const char *name);

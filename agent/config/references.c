@@ -219,29 +219,25 @@ static int add_variable(struct config *config, const char *variable, const char 
 	return 0;
 }
 
-static int add_declared(struct config *config, const char *variable, const char *ref,
-			struct error *err)
+static int resolve_declared(const struct config *config, const char *ref, char **secret,
+			    char **field, struct error *err)
 {
 	AUTO(freep) const char **names = calloc(config->secret_count + 1, sizeof(*names));
-	AUTO(freep) char *secret = NULL;
-	AUTO(freep) char *field = NULL;
 
 	if (names == NULL)
 		return error_no_memory(err);
 	for (size_t i = 0; i < config->secret_count; i++)
 		names[i] = config->secrets[i].name;
-	if (reference_split(ref, names, &secret, &field, err) < 0)
-		return -1;
-	return variable != NULL ? add_variable(config, variable, secret, field, err) : 0;
+	return reference_split(ref, names, secret, field, err);
 }
 
-static int add_elsewhere(struct config *config, config_backend_types types, const char *variable,
-			 const char *ref, struct error *err)
+static int resolve_elsewhere(struct config *config, config_backend_types types, const char *ref,
+			     char **secret, char **field, struct error *err)
 {
 	AUTO(reference_deinit) struct reference reference = { 0 };
 	AUTO(freep) char *scheme = strndup(ref, (size_t)(strstr(ref, "://") - ref));
 	const struct config_backend *backend = NULL;
-	const char *secret = NULL;
+	const char *name = NULL;
 	char hint[WHERE_MAX];
 
 	if (scheme == NULL)
@@ -262,16 +258,32 @@ static int add_elsewhere(struct config *config, config_backend_types types, cons
 	} else if (backend_for_server(config, &reference, scheme, &backend, err) < 0) {
 		return -1;
 	}
-	if (add_secret(config, backend, reference.path, &secret, err) < 0)
+	if (add_secret(config, backend, reference.path, &name, err) < 0)
 		return -1;
-	return variable != NULL ? add_variable(config, variable, secret, reference.field, err) : 0;
+	*secret = strdup(name);
+	if (*secret == NULL)
+		return error_no_memory(err);
+	*field = STEAL(reference.field);
+	return 0;
+}
+
+int config_resolve_reference(struct config *config, config_backend_types types, const char *ref,
+			     char **secret, char **field, struct error *err)
+{
+	int rc = strstr(ref, "://") != NULL
+			 ? resolve_elsewhere(config, types, ref, secret, field, err)
+			 : resolve_declared(config, ref, secret, field, err);
+
+	return rc < 0 ? error_wrap(err, "reference '%.120s'", ref) : 0;
 }
 
 int config_add_reference(struct config *config, config_backend_types types, const char *variable,
 			 const char *ref, struct error *err)
 {
-	int rc = strstr(ref, "://") != NULL ? add_elsewhere(config, types, variable, ref, err)
-					    : add_declared(config, variable, ref, err);
+	AUTO(freep) char *secret = NULL;
+	AUTO(freep) char *field = NULL;
 
-	return rc < 0 ? error_wrap(err, "reference '%.120s'", ref) : 0;
+	if (config_resolve_reference(config, types, ref, &secret, &field, err) < 0)
+		return -1;
+	return variable != NULL ? add_variable(config, variable, secret, field, err) : 0;
 }
