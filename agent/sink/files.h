@@ -1,7 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files: complete generations behind one symlink, DESIGN §6. A reader of `..data` sees one moment or nothing.
+ * Files: complete generations behind one symlink, DESIGN §6. A reader of `..data` sees one moment
+ * or nothing.
  */
 #include <stdbool.h>
 
@@ -11,17 +12,36 @@
 
 struct files_sink;
 
+/* What could not be written as the configuration says, while all else was. */
+struct files_problem {
+	const char *secret; /* the configuration's */
+	const char *path;   /* of the entry */
+	struct error error;
+};
+
 /* Only remembers; touches nothing. The configuration and the clock outlive the sink. */
 struct files_sink *files_sink_new(const struct config_files *config, const struct clock *clock,
 				  struct error *err) MUST_USE;
 struct files_sink *files_sink_free(struct files_sink *sink);
 
-/* Publishes what the store holds now as one generation, or adopts the standing one when its content is the same.
- * Returns 1 when something visible changed, 0 when not, -1 when the old set stays: try again with back-off. */
-int files_sink_publish(struct files_sink *sink, const struct store *store, struct error *err) MUST_USE;
+/* Publishes what the store holds now as one generation, or adopts the standing one when its content
+ * is the same. Returns 1 when something visible changed, 0 when not, -1 when the old set stays: try
+ * again with back-off. A secret that cannot be written as configured, or was never fetched by this
+ * process (no version, none `published`, neither denied nor missing), keeps the files that stand;
+ * the others are published. */
+int files_sink_publish(struct files_sink *sink, const struct store *store,
+		       struct error *err) MUST_USE;
 
 /* Deletes generations whose 60 s are over. Returns when to be called again, in boot time. */
 int64_t files_sink_collect(struct files_sink *sink);
 
 /* Number of the generation that stands; 0: none. */
 uint64_t files_sink_generation(const struct files_sink *sink);
+
+/* What the last publish could not write; NULL past the last. */
+const struct files_problem *files_sink_problem(const struct files_sink *sink, size_t i);
+
+static inline void files_sink_freep(struct files_sink **sink)
+{
+	*sink = files_sink_free(*sink);
+}

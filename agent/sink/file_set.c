@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each secret is added whole or not at all: if one of its entries cannot be written, all of them
+ * keep the files that stand, so that a reader never sees two versions of one secret. A secret that
+ * this process never fetched keeps its files likewise: a restart while a backend is down takes
+ * nothing away. One that was handed out and has no version any more was removed on purpose.
+ */
+#include "agent/sink/file_set.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/base/secret.h"
+#include "agent/sink/format.h"
+
+/* The longest name that a file system takes with room for ours, and the largest file that one
+ * secret makes. */
+enum { FIELD_NAME_MAX = 253 };
+#define FILE_BYTES_MAX ((size_t)4 << 20)
+
+static void closedirp(DIR **dir)
+{
+	if (*dir != NULL)
+		(void)closedir(*dir);
+}
+
+int open_beneath(int directory, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
+		.mode = mode,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, directory, path, &how, sizeof(how));
+}
+
+const void *set_file_bytes(const struct set_file *file)
+{
+	return file->secret != NULL ? (const void *)secret_bytes(file->secret)
+				    : buf_string(&file->content);
+}
+
+size_t set_file_len(const struct set_file *file)
+{
+	return file->secret != NULL ? secret_len(file->secret) : file->content.len;
+}
+
+static void file_deinit(struct set_file *file)
+{
+	free(file->path);
+	buf_deinit(&file->content);
+}
+
+static void truncate_files(struct file_set *set, size_t count)
+{
+	while (set->count > count)
+		file_deinit(&set->files[--set->count]);
+}
+
+void file_set_deinit(struct file_set *set)
+{
+	truncate_files(set, 0);
+	free(set->files);
+	for (size_t i = 0; i < set->dir_count; i++)
+		free(set->dirs[i].path);
+	free(set->dirs);
+	*set = (struct file_set){ 0 };
+}
+
+/* A place for one more file of this entry, with the mode and owner that it will have; `name` in it
+ * or NULL. */
+static struct set_file *add_file(struct file_set *set, const struct config_files *config,
+				 size_t entry, const char *name, struct error *err)
+{
+	const struct config_entry *from = &config->entries[entry];
+	size_t capacity = set->capacity > 0 ? 2 * set->capacity : 16;
+	struct set_file *file;
+	char *path = NULL;
+
+	if (set->count == set->capacity) {
+		file = reallocarray(set->files, capacity, sizeof(*file));
+		if (file == NULL) {
+			(void)error_no_memory(err);
+			return NULL;
+		}
+		set->files = file;
+		set->capacity = capacity;
+	}
+	if (asprintf(&path, "%s%s%s", from->path, name != NULL ? "/" : "",
+		     name != NULL ? name : "") < 0) {
+		(void)error_no_memory(err);
+		return NULL;
+	}
+	file = &set->files[set->count++];
+	*file = (struct set_file){
+		.path = path,
+		.mode = from->mode & 07777,
+		.uid = from->owner >= 0 ? (uid_t)from->owner : set->uid,
+		.gid = from->group >= 0 ? (gid_t)from->group : set->gid,
+		.entry = entry,
+		.content = BUF_INIT(FILE_BYTES_MAX),
+	};
+	return file;
+}
+
+static int check_size(const struct field *field, struct error *err)
+{
+	if (secret_len(field->value) <= FIELD_VALUE_MAX)
+		return 0;
+	return error_set(err, ERROR_BAD_DATA,
+			 "field '%.100s' has %zu bytes, files take up to %zu KiB a value",
+			 field->name, secret_len(field->value), FIELD_VALUE_MAX >> 10);
+}
+
+/* A field's name becomes a file's name: one component, nothing that is special to a shell or to us.
+ */
+static int check_field_name(const char *name, struct error *err)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t len = strlen(name);
+
+	if (len > 0 && len <= FIELD_NAME_MAX && strspn(name, allowed) == len &&
+	    strncmp(name, "..", 2) != 0 && strcmp(name, ".") != 0)
+		return 0;
+	return error_set(err, ERROR_BAD_DATA,
+			 "field '%.100s' cannot be a file's name (A-Z a-z 0-9 . _ -, at most %d, "
+			 "no leading '..'); "
+			 "give it an entry of its own with 'field'",
+			 name, FIELD_NAME_MAX);
+}
+
+static int check_path(const char *path, struct error *err)
+{
+	for (const char *at = path;; at++) {
+		size_t len = strcspn(at, "/");
+
+		if (len == 0 || len > 255 || (at == path && strncmp(at, "..", 2) == 0) ||
+		    (len == 1 && at[0] == '.') || (len == 2 && at[0] == '.' && at[1] == '.'))
+			return error_set(
+				err, ERROR_INVALID,
+				"'%.100s' is no path below the directory; write NAME or DIR/NAME",
+				path);
+		at += len;
+		if (*at == '\0')
+			return 0;
+	}
+}
+
+static int add_every_field(struct file_set *set, const struct config_files *config, size_t entry,
+			   const struct secret_version *version, struct error *err)
+{
+	for (size_t i = 0; i < version->count; i++) {
+		const struct field *field = &version->fields[i];
+		struct set_file *file;
+
+		if (check_field_name(field->name, err) < 0 || check_size(field, err) < 0)
+			return -1;
+		file = add_file(set, config, entry, field->name, err);
+		if (file == NULL)
+			return -1;
+		file->secret = field->value;
+	}
+	return 0;
+}
+
+static int add_entry(struct file_set *set, const struct config_files *config, size_t entry,
+		     const struct secret_version *version, struct error *err)
+{
+	const struct config_entry *from = &config->entries[entry];
+	const struct field *field;
+	struct set_file *file;
+
+	if (check_path(from->path, err) < 0)
+		return -1;
+	if (from->format == FORMAT_FIELD && from->field == NULL)
+		return add_every_field(set, config, entry, version, err);
+	file = add_file(set, config, entry, NULL, err);
+	if (file == NULL)
+		return -1;
+	if (from->format == FORMAT_FIELD || (from->format == FORMAT_RAW && from->field != NULL)) {
+		field = format_find_field(version, from->field, err);
+		if (field == NULL || check_size(field, err) < 0)
+			return -1;
+		file->secret = field->value;
+		return 0;
+	}
+	for (size_t i = 0; i < version->count; i++)
+		if (check_size(&version->fields[i], err) < 0)
+			return -1;
+	return format_write(&file->content, version, from->format, err);
+}
+
+/* Adds the standing file at `path`, if there is one and it is ours. */
+static int carry_file(struct file_set *set, const struct config_files *config, size_t entry,
+		      const char *name, int standing, struct error *err)
+{
+	AUTO(closep) int fd = -1;
+	struct set_file *file = add_file(set, config, entry, name, err);
+	struct stat status;
+	ssize_t got;
+	char *room;
+
+	if (file == NULL)
+		return -1;
+	fd = open_beneath(standing, file->path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
+	    status.st_size > (off_t)FILE_BYTES_MAX) {
+		truncate_files(set, set->count - 1);
+		return 0;
+	}
+	while (file->content.len < (size_t)status.st_size) {
+		size_t left = (size_t)status.st_size - file->content.len;
+
+		room = buf_reserve(&file->content, left);
+		if (room == NULL)
+			return error_no_memory(err);
+		got = TEMP_FAILURE_RETRY(read(fd, room, left));
+		if (got <= 0)
+			return error_errno(err, got < 0 ? errno : EIO, "cannot read %s",
+					   file->path);
+		buf_commit(&file->content, (size_t)got);
+	}
+	return 0;
+}
+
+static bool is_other_entry(const struct config_files *config, size_t entry, const char *name)
+{
+	size_t len = strlen(config->entries[entry].path);
+
+	for (size_t i = 0; i < config->entry_count; i++) {
+		const char *path = config->entries[i].path;
+
+		if (i != entry && strncmp(path, config->entries[entry].path, len) == 0 &&
+		    path[len] == '/' && strcmp(path + len + 1, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int carry_entry(struct file_set *set, const struct config_files *config, size_t entry,
+		       int standing, struct error *err)
+{
+	const struct config_entry *from = &config->entries[entry];
+	AUTO(closedirp) DIR *dir = NULL;
+	struct error ignored;
+	struct dirent *item;
+	int fd;
+
+	if (check_path(from->path, &ignored) < 0)
+		return 0;
+	if (from->format != FORMAT_FIELD || from->field != NULL)
+		return carry_file(set, config, entry, NULL, standing, err);
+	fd = open_beneath(standing, from->path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return 0;
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		(void)close(fd);
+		return error_no_memory(err);
+	}
+	while ((item = readdir(dir)) != NULL)
+		if (check_field_name(item->d_name, &ignored) == 0 &&
+		    !is_other_entry(config, entry, item->d_name) &&
+		    carry_file(set, config, entry, item->d_name, standing, err) < 0)
+			return -1;
+	return 0;
+}
+
+static bool first_of_secret(const struct config_files *config, size_t entry)
+{
+	for (size_t i = 0; i < entry; i++)
+		if (strcmp(config->entries[i].secret, config->entries[entry].secret) == 0)
+			return false;
+	return true;
+}
+
+/* Not fetched by this process yet, for reasons that say nothing about whether we may have it. */
+static bool never_fetched(const struct store_entry *stored)
+{
+	return stored->version == NULL && stored->published == 0 && stored->state != STATE_DENIED &&
+	       stored->state != STATE_MISSING;
+}
+
+/* Adds every entry of the secret that entry `first` names, or what stands of them. */
+static int add_secret(struct file_set *set, const struct config_files *config, size_t first,
+		      const struct store *store, int standing, struct files_problem *problem,
+		      struct error *err)
+{
+	const char *name = config->entries[first].secret;
+	const struct store_entry *stored = store_find(store, name);
+	size_t before = set->count;
+	bool carry = stored != NULL && never_fetched(stored);
+
+	if (stored == NULL || (stored->version == NULL && !carry))
+		return 0;
+	for (size_t i = first; i < config->entry_count && !carry; i++) {
+		if (strcmp(config->entries[i].secret, name) != 0 ||
+		    add_entry(set, config, i, stored->version, &problem->error) == 0)
+			continue;
+		problem->secret = name;
+		problem->path = config->entries[i].path;
+		(void)error_wrap(&problem->error, "file %.150s of secret %.100s", problem->path,
+				 name);
+		carry = true;
+	}
+	if (!carry)
+		return 0;
+	truncate_files(set, before);
+	for (size_t i = first; i < config->entry_count && standing >= 0; i++)
+		if (strcmp(config->entries[i].secret, name) == 0 &&
+		    carry_entry(set, config, i, standing, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* As strcmp, with / before every other byte: what is in a directory then follows it at once. */
+static int compare_paths(const char *one, const char *other)
+{
+	while (*one == *other && *one != '\0') {
+		one++;
+		other++;
+	}
+	int left = *one == '/' ? 1 : (unsigned char)*one,
+	    right = *other == '/' ? 1 : (unsigned char)*other;
+
+	return left - right;
+}
+
+static int compare_files(const void *one, const void *other)
+{
+	const struct set_file *left = one, *right = other;
+	int order = compare_paths(left->path, right->path);
+
+	return order != 0 ? order : (left->entry > right->entry) - (left->entry < right->entry);
+}
+
+static bool collide(const char *path, const char *next)
+{
+	size_t len = strlen(path);
+
+	return strncmp(path, next, len) == 0 && (next[len] == '\0' || next[len] == '/');
+}
+
+static void drop_secret(struct file_set *set, const struct config_files *config, const char *name)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		if (strcmp(config->entries[set->files[i].entry].secret, name) == 0)
+			file_deinit(&set->files[i]);
+		else
+			set->files[kept++] = set->files[i];
+	}
+	set->count = kept;
+}
+
+/* Two files of one name, or a file where another needs a directory: the later entry's secret gives
+ * way. */
+static void settle_collisions(struct file_set *set, const struct config_files *config,
+			      struct files_problem *problems, size_t *problem_count)
+{
+	for (size_t i = 0; i + 1 < set->count;) {
+		const struct set_file *file = &set->files[i], *next = &set->files[i + 1];
+		const struct config_entry *from;
+		struct files_problem *problem = &problems[*problem_count];
+
+		if (!collide(file->path, next->path)) {
+			i++;
+			continue;
+		}
+		from = &config->entries[file->entry > next->entry ? file->entry : next->entry];
+		problem->secret = from->secret;
+		problem->path = from->path;
+		(void)error_set(&problem->error, ERROR_BAD_DATA,
+				"'%.100s' and '%.100s' cannot both be files; give one another path",
+				file->path, next->path);
+		(*problem_count)++;
+		drop_secret(set, config, from->secret);
+		i = 0;
+	}
+}
+
+static void admit(struct set_dir *dir, uid_t ours, mode_t mode, uid_t uid, gid_t gid)
+{
+	bool others = (mode & 0004) != 0 || ((mode & 0400) != 0 && uid != ours);
+
+	dir->mode |= 0700;
+	if ((mode & 0040) != 0 && !dir->has_gid) {
+		dir->has_gid = true;
+		dir->gid = gid;
+		dir->mode |= 0050;
+	} else if ((mode & 0040) != 0 && dir->gid != gid) {
+		others = true;
+	}
+	if (others)
+		dir->mode |= 0005;
+}
+
+static struct set_dir *find_dir(struct file_set *set, const char *path, size_t len,
+				struct error *err)
+{
+	size_t capacity = set->dir_capacity > 0 ? 2 * set->dir_capacity : 8;
+	struct set_dir *dirs;
+	char *copy;
+
+	for (size_t i = set->dir_count; i-- > 0;)
+		if (strncmp(set->dirs[i].path, path, len) == 0 && set->dirs[i].path[len] == '\0')
+			return &set->dirs[i];
+	if (set->dir_count == set->dir_capacity) {
+		dirs = reallocarray(set->dirs, capacity, sizeof(*dirs));
+		if (dirs == NULL) {
+			(void)error_no_memory(err);
+			return NULL;
+		}
+		set->dirs = dirs;
+		set->dir_capacity = capacity;
+	}
+	copy = strndup(path, len);
+	if (copy == NULL) {
+		(void)error_no_memory(err);
+		return NULL;
+	}
+	set->dirs[set->dir_count] = (struct set_dir){ .path = copy, .mode = 0700, .gid = set->gid };
+	return &set->dirs[set->dir_count++];
+}
+
+static int make_dirs(struct file_set *set, struct error *err)
+{
+	struct set_dir *dir = find_dir(set, "", 0, err);
+
+	if (dir == NULL)
+		return -1;
+	for (size_t i = 0; i < set->count; i++) {
+		const struct set_file *file = &set->files[i];
+
+		admit(&set->dirs[0], set->uid, file->mode, file->uid, file->gid);
+		for (const char *at = strchr(file->path, '/'); at != NULL;
+		     at = strchr(at + 1, '/')) {
+			dir = find_dir(set, file->path, (size_t)(at - file->path), err);
+			if (dir == NULL)
+				return -1;
+			admit(dir, set->uid, file->mode, file->uid, file->gid);
+		}
+	}
+	return 0;
+}
+
+void file_set_directory(const struct file_set *set, const struct config_files *config,
+			struct set_dir *dir)
+{
+	*dir = (struct set_dir){ .mode = 0700, .gid = set->gid };
+	for (size_t i = 0; i < config->entry_count; i++) {
+		const struct config_entry *from = &config->entries[i];
+
+		admit(dir, set->uid, from->mode, from->owner >= 0 ? (uid_t)from->owner : set->uid,
+		      from->group >= 0 ? (gid_t)from->group : set->gid);
+	}
+}
+
+int file_set_build(struct file_set *set, const struct config_files *config,
+		   const struct store *store, int standing, struct files_problem *problems,
+		   size_t *problem_count, struct error *err)
+{
+	*problem_count = 0;
+	for (size_t i = 0; i < config->entry_count; i++) {
+		struct files_problem *problem = &problems[*problem_count];
+
+		if (!first_of_secret(config, i))
+			continue;
+		*problem = (struct files_problem){ .error = ERROR_INIT };
+		if (add_secret(set, config, i, store, standing, problem, err) < 0)
+			return -1;
+		if (problem->secret != NULL)
+			(*problem_count)++;
+	}
+	qsort(set->files, set->count, sizeof(*set->files), compare_files);
+	settle_collisions(set, config, problems, problem_count);
+	return make_dirs(set, err);
+}
