@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/io/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/io/http_server.h"
+
+/* A bare name beside the last one; the directory is reached through its descriptor, so that a long
+ * path fits. */
+enum { TEMPORARY_MAX = 40 };
+
+static int steal_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+static int check_path(const char *path, const char **name, struct error *err)
+{
+	size_t len = strlen(path);
+	const char *slash = strrchr(path, '/');
+	struct stat status;
+
+	if (len > HTTP_SERVER_PATH_MAX)
+		return error_set(
+			err, ERROR_INVALID,
+			"the socket path '%.120s' is %zu bytes long: at most %d are possible", path,
+			len, HTTP_SERVER_PATH_MAX);
+	*name = slash != NULL ? slash + 1 : path;
+	if (**name == '\0')
+		return error_set(err, ERROR_INVALID, "the socket path '%s' names a directory",
+				 path);
+	if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+		return error_set(err, ERROR_INVALID,
+				 "'%s' exists and is no socket: move it away or name another path",
+				 path);
+	return 0;
+}
+
+static int open_directory(const char *path, const char *name, struct error *err)
+{
+	char directory[HTTP_SERVER_PATH_MAX + 1] = ".";
+	int fd;
+
+	if (name != path)
+		(void)snprintf(directory, sizeof(directory), "%.*s", (int)(name - path), path);
+	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot open the directory of the socket '%s'",
+				   path);
+	return fd;
+}
+
+static int bind_temporary(int fd, int directory, const char *temporary, unsigned mode)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	mode_t before;
+	int bound;
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", directory,
+		       temporary);
+	(void)unlinkat(directory, temporary, 0);
+	before = umask((mode_t)(0777 & ~mode));
+	bound = bind(fd, (const struct sockaddr *)&address, sizeof(address));
+	(void)umask(before);
+	return bound;
+}
+
+int listen_unix(const char *path, unsigned mode, struct listen_name *ret, struct error *err)
+{
+	AUTO(closep) int fd = -1, directory = -1;
+	char temporary[TEMPORARY_MAX];
+	const char *name = path;
+	struct stat status;
+
+	if (check_path(path, &name, err) < 0)
+		return -1;
+	directory = open_directory(path, name, err);
+	if (directory < 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot make the socket '%s'", path);
+	(void)snprintf(temporary, sizeof(temporary), ".agent-socket-%d", (int)getpid());
+	if (bind_temporary(fd, directory, temporary, mode) < 0)
+		return error_errno(err, errno, "cannot make the socket '%s'", path);
+	if (listen(fd, SOMAXCONN) < 0 ||
+	    fstatat(directory, temporary, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    renameat(directory, temporary, directory, name) < 0) {
+		(void)error_errno(err, errno, "cannot listen on the socket '%s'", path);
+		(void)unlinkat(directory, temporary, 0);
+		return -1;
+	}
+	*ret = (struct listen_name){ status.st_dev, status.st_ino };
+	return steal_fd(&fd);
+}
+
+void listen_unlink(const char *path, const struct listen_name *name)
+{
+	struct stat status;
+
+	if (lstat(path, &status) == 0 && status.st_dev == name->device &&
+	    status.st_ino == name->inode)
+		(void)unlink(path);
+}
+
+struct endpoint_address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+	socklen_t len;
+};
+
+/* Splits at the last colon; brackets of an IPv6 address stay with the host, as in a Host header. */
+static int split(const char *address, char host[LISTEN_HOST_MAX], uint16_t *port)
+{
+	const char *colon = strrchr(address, ':');
+	char *end;
+	unsigned long number;
+
+	if (colon == NULL || colon == address || (size_t)(colon - address) >= LISTEN_HOST_MAX)
+		return -1;
+	(void)snprintf(host, LISTEN_HOST_MAX, "%.*s", (int)(colon - address), address);
+	if (colon[1] < '0' || colon[1] > '9')
+		return -1;
+	number = strtoul(colon + 1, &end, 10);
+	if (*end != '\0' || number > UINT16_MAX)
+		return -1;
+	*port = (uint16_t)number;
+	return 0;
+}
+
+static int resolve(const char *host, uint16_t port, struct endpoint_address *ret)
+{
+	struct in_addr v4;
+
+	*ret = (struct endpoint_address){ 0 };
+	if (strcmp(host, "[::1]") == 0) {
+		ret->v6.sin6_family = AF_INET6;
+		ret->v6.sin6_addr = in6addr_loopback;
+		ret->v6.sin6_port = htons(port);
+		ret->len = sizeof(ret->v6);
+		return 0;
+	}
+	if (strcmp(host, "localhost") == 0)
+		v4.s_addr = htonl(INADDR_LOOPBACK);
+	else if (inet_pton(AF_INET, host, &v4) != 1)
+		return -1;
+	if (ntohl(v4.s_addr) >> 24 != IN_LOOPBACKNET)
+		return -1;
+	ret->v4.sin_family = AF_INET;
+	ret->v4.sin_addr = v4;
+	ret->v4.sin_port = htons(port);
+	ret->len = sizeof(ret->v4);
+	return 0;
+}
+
+static uint16_t bound_port(int fd)
+{
+	struct endpoint_address own = { .len = sizeof(own.v6) };
+
+	if (getsockname(fd, &own.any, &own.len) < 0)
+		return 0;
+	return ntohs(own.any.sa_family == AF_INET6 ? own.v6.sin6_port : own.v4.sin_port);
+}
+
+int listen_loopback(const char *address, char host[LISTEN_HOST_MAX], uint16_t *ret_port,
+		    struct error *err)
+{
+	AUTO(closep) int fd = -1;
+	struct endpoint_address to;
+	uint16_t port;
+	const int on = 1;
+
+	if (split(address, host, &port) < 0)
+		return error_set(
+			err, ERROR_INVALID,
+			"cannot listen on '%.100s': write host:port, such as 127.0.0.1:9102",
+			address);
+	if (resolve(host, port, &to) < 0)
+		return error_set(
+			err, ERROR_INVALID,
+			"cannot listen on '%.100s': only the loopback interface is possible, "
+			"such as 127.0.0.1, [::1] or localhost",
+			address);
+	fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, &to.any, to.len) < 0 || listen(fd, SOMAXCONN) < 0)
+		return error_errno(err, errno, "cannot listen on '%s'", address);
+	*ret_port = bound_port(fd);
+	return steal_fd(&fd);
+}

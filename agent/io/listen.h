@@ -1,0 +1,33 @@
+#pragma once
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sockets that listen: a unix socket that takes its name atomically, and TCP on the loopback
+ * interface.
+ */
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/base/error.h"
+
+/* Which inode a name was given to, so that only our own is removed. */
+struct listen_name {
+	dev_t device;
+	ino_t inode;
+};
+
+/* Returns the descriptor. The name goes from whatever socket had it to this one, which has `mode`
+ * from its first instant and listens before it is visible. A name that is no socket's stays and is
+ * an error. */
+int listen_unix(const char *path, unsigned mode, struct listen_name *ret,
+		struct error *err) MUST_USE;
+
+/* Removes the name unless somebody else has taken it since. */
+void listen_unlink(const char *path, const struct listen_name *name);
+
+#define LISTEN_HOST_MAX 64
+
+/* "127.0.0.1:9102", "localhost:9102", "[::1]:9102"; port 0: any. Returns the descriptor; `host`
+ * gets the host as a client would spell it. ERROR_INVALID when the address is not of the loopback
+ * interface. */
+int listen_loopback(const char *address, char host[LISTEN_HOST_MAX], uint16_t *ret_port,
+		    struct error *err) MUST_USE;
