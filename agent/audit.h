@@ -1,7 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The audit trail: one JSON line per read and per publication. It never blocks and counts what it drops.
+ * The audit trail: one JSON line per read and per publication. It never blocks and counts what it
+ * drops.
  */
 #include <stdint.h>
 
@@ -17,8 +18,8 @@ struct audit *audit_open(const char *target, const struct clock *clock, struct e
 struct audit *audit_close(struct audit *audit); /* returns NULL; NULL is allowed */
 
 /* A NULL audit writes nothing. `version` is an id, NULL: none. */
-void audit_read(struct audit *audit, const struct http_peer *peer, const char *secret, const char *version,
-		enum audit_result result);
+void audit_read(struct audit *audit, const struct http_peer *peer, const char *secret,
+		const char *version, enum audit_result result);
 void audit_publish(struct audit *audit, const char *secret, const char *version);
 
 uint64_t audit_dropped(const struct audit *audit);

@@ -1,8 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How everything is doing, as JSON for `agent status` and as text for Prometheus. Pure: a view of the store and
- * of what the broker filled in; no secret is ever in it.
+ * How everything is doing, as JSON for `agent status` and as text for Prometheus. Pure: a view of
+ * the store and of what the broker filled in; no secret is ever in it.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -13,10 +13,10 @@
 
 struct status_backend {
 	const char *name;
-	const char *state;               /* "ready", "signing in", "failed"… */
+	const char *state;		 /* "ready", "signing in", "failed"… */
 	int64_t session_expires_real_ms; /* 0: never, or no session */
-	const struct error *error;       /* NULL or code NONE: none */
-	uint64_t requests;               /* sent so far */
+	const struct error *error;	 /* NULL or code NONE: none */
+	uint64_t requests;		 /* sent so far */
 };
 
 struct status_sink {

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One line, one write: where that would block, the line is dropped and counted. Standard error is
+ * shared with whoever started us, so that its descriptor's flags are left alone and it is asked
+ * before each write.
+ */
+#include "agent/audit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/base/buf.h"
+#include "agent/base/text.h"
+
+/* Up to PIPE_BUF a write to a pipe that has room is whole and does not block. */
+enum { NAME_SHOWN = 256, LINE_MAX_BYTES = PIPE_BUF };
+
+struct audit {
+	const struct clock *clock;
+	int fd;
+	bool owned;
+	uint64_t dropped;
+	struct buf line;
+};
+
+struct audit *audit_open(const char *target, const struct clock *clock, struct error *err)
+{
+	struct audit *audit = calloc(1, sizeof(*audit));
+
+	if (audit == NULL) {
+		(void)error_no_memory(err);
+		return NULL;
+	}
+	audit->clock = clock;
+	audit->fd = STDERR_FILENO;
+	audit->line = BUF_INIT(LINE_MAX_BYTES);
+	if (strcmp(target, "stderr") == 0)
+		return audit;
+	audit->owned = true;
+	audit->fd =
+		open(target,
+		     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+		     0600);
+	if (audit->fd < 0) {
+		(void)error_errno(err, errno, "cannot open the audit file '%.200s'", target);
+		return audit_close(audit);
+	}
+	return audit;
+}
+
+struct audit *audit_close(struct audit *audit)
+{
+	if (audit == NULL)
+		return NULL;
+	if (audit->owned && audit->fd >= 0)
+		(void)close(audit->fd);
+	buf_deinit(&audit->line);
+	free(audit);
+	return NULL;
+}
+
+static void put_name(struct buf *line, const char *key, const char *value)
+{
+	size_t len = strnlen(value, NAME_SHOWN);
+
+	buf_printf(line, ",\"%s\":", key);
+	if (text_is_utf8(value, len)) {
+		text_write_json(line, value, len);
+		return;
+	}
+	buf_puts(line, "\"base64:");
+	text_write_base64(line, value, len);
+	buf_putc(line, '"');
+}
+
+static void begin(struct audit *audit, const char *event)
+{
+	buf_reset(&audit->line);
+	buf_puts(&audit->line, "{\"time\":\"");
+	text_write_time(&audit->line, clock_now(audit->clock).real_ms);
+	buf_printf(&audit->line, "\",\"event\":\"%s\"", event);
+}
+
+static void end(struct audit *audit)
+{
+	struct pollfd room = { .fd = audit->fd, .events = POLLOUT };
+	ssize_t written;
+
+	buf_puts(&audit->line, "}\n");
+	if (audit->line.failed || poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) {
+		audit->dropped++;
+		return;
+	}
+	written = write(audit->fd, audit->line.data, audit->line.len);
+	if (written < 0 || (size_t)written < audit->line.len)
+		audit->dropped++;
+}
+
+void audit_read(struct audit *audit, const struct http_peer *peer, const char *secret,
+		const char *version, enum audit_result result)
+{
+	static const char *const results[] = {
+		[AUDIT_OK] = "ok",
+		[AUDIT_NOT_FOUND] = "not_found",
+		[AUDIT_NOT_FETCHED] = "not_fetched",
+	};
+
+	if (audit == NULL)
+		return;
+	begin(audit, "read");
+	buf_printf(&audit->line, ",\"uid\":%lld,\"gid\":%lld,\"pid\":%lld", (long long)peer->uid,
+		   (long long)peer->gid, (long long)peer->pid);
+	put_name(&audit->line, "secret", secret);
+	if (version != NULL)
+		put_name(&audit->line, "version", version);
+	buf_printf(&audit->line, ",\"result\":\"%s\"", results[result]);
+	end(audit);
+}
+
+void audit_publish(struct audit *audit, const char *secret, const char *version)
+{
+	if (audit == NULL)
+		return;
+	begin(audit, "publish");
+	put_name(&audit->line, "secret", secret);
+	put_name(&audit->line, "version", version);
+	buf_puts(&audit->line, ",\"result\":\"ok\"");
+	end(audit);
+}
+
+uint64_t audit_dropped(const struct audit *audit)
+{
+	return audit != NULL ? audit->dropped : 0;
+}
