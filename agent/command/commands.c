@@ -5,16 +5,19 @@
 #include "agent/base/backend.h"
 #include "agent/command/command.h"
 #include "backends/vault.h"
+#include "backends/sops.h"
 
-extern const struct command command_check, command_completion;
+extern const struct command command_check, command_completion, command_secrets;
 
 const struct command *const commands[] = {
 	&command_check,
+	&command_secrets,
 	&command_completion,
 	NULL,
 };
 
 const struct backend_ops *const backend_types[] = {
 	&vault_backend,
+	&sops_backend,
 	NULL,
 };
