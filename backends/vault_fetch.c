@@ -58,8 +58,8 @@ static enum exchange_next ask_read(struct fetch *fetch, struct error *err)
 		  buf_string(&fetch->api_path));
 	if (fetch->writes)
 		buf_put(&fetch->x.request.body, buf_string(&fetch->write), fetch->write.len);
-	/* Reading anything but KV may make credentials. */
-	fetch->x.request.once = fetch->writes || !kv;
+	/* Reading anything but KV may make credentials, and a write is never KV here. */
+	fetch->x.request.once = !kv;
 	return vault_send(&fetch->x, err);
 }
 
@@ -133,7 +133,9 @@ static int read_own_life(const struct fetch *fetch, const struct json_node *root
 	int64_t ttl = json_integer(json_get(data, "ttl"), -1);
 	int64_t duration = json_integer(json_get(root, "lease_duration"), 0);
 
-	if (json_string(certificate) != NULL &&
+	/* Issued for us by this write. One that is merely read may be old already: it stays static,
+	 * else its refresh would always be due. */
+	if (fetch->writes && json_string(certificate) != NULL &&
 	    vault_certificate_lease(certificate->text, certificate->text_len, reply->sent, lease))
 		return 0;
 	if (ttl >= 0 && (json_get(data, "rotation_period") != NULL ||
@@ -202,7 +204,7 @@ static enum exchange_next read_absence(struct fetch *fetch, const struct reply *
 		doc = json_doc_read(reply->body, reply->len, &limits, &ignored);
 	if (doc != NULL)
 		metadata = json_get(json_get(json_doc_root(doc), "data"), "metadata");
-	if (metadata != NULL && metadata->type == JSON_IS_MAP &&
+	if (fetch->kind == VAULT_MOUNT_KV2 && metadata != NULL && metadata->type == JSON_IS_MAP &&
 	    explain_absence(fetch, metadata, reply, err) < 0 && err->code == ERROR_NOT_FOUND)
 		return EXCHANGE_FAILED;
 	if (vault_judge(VAULT_CALL_READ, buf_string(&fetch->api_path), reply, err) == 0)

@@ -321,11 +321,9 @@ static enum exchange_next read_wrap_lookup(struct login *login, const struct rep
 	AUTO(json_doc_freep) struct json_doc *doc = NULL;
 	const char *file = login->vault->options->auth.secret_id_file, *path;
 
-	if (vault_judge(VAULT_CALL_WRAP, "wrapping token", reply, err) < 0 ||
-	    vault_parse("sys/wrapping/lookup", reply, &doc, err) < 0) {
-		(void)error_wrap(err, "%.100s", file);
+	if (vault_judge(VAULT_CALL_WRAP, file, reply, err) < 0 ||
+	    vault_parse("sys/wrapping/lookup", reply, &doc, err) < 0)
 		return EXCHANGE_FAILED;
-	}
 	path = json_string(json_get(json_get(json_doc_root(doc), "data"), "creation_path"));
 	if (path == NULL || !made_by_role(login->vault->options, path)) {
 		(void)error_set(err, ERROR_DENIED,
@@ -349,14 +347,13 @@ static enum exchange_next read_unwrap(struct login *login, const struct reply *r
 {
 	AUTO(json_doc_freep) struct json_doc *doc = NULL;
 	struct vault *vault = login->vault;
+	const char *file = vault->options->auth.secret_id_file;
 	const struct json_node *id;
 	struct secret *secret_id;
 
-	if (vault_judge(VAULT_CALL_WRAP, "wrapping token", reply, err) < 0 ||
-	    vault_parse("sys/wrapping/unwrap", reply, &doc, err) < 0) {
-		(void)error_wrap(err, "%.100s", vault->options->auth.secret_id_file);
+	if (vault_judge(VAULT_CALL_WRAP, file, reply, err) < 0 ||
+	    vault_parse("sys/wrapping/unwrap", reply, &doc, err) < 0)
 		return EXCHANGE_FAILED;
-	}
 	id = json_get(json_get(json_doc_root(doc), "data"), "secret_id");
 	if (json_string(id) == NULL || id->text_len == 0) {
 		(void)error_set(err, ERROR_PROTOCOL,

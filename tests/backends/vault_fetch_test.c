@@ -313,10 +313,11 @@ static void make_certificate(struct buf *text, time_t from, time_t until, bool d
 	EVP_PKEY_free(key);
 }
 
-static void expect_certificate_lease(bool der, int64_t valid_s, bool expected)
+static void expect_certificate_lease(const char *write, bool der, int64_t valid_s, bool expected)
 {
 	struct fixture fixture = set_up();
-	struct exchange *x = ask(&fixture, "pki/issue/web", "{\"common_name\":\"web\"}", 0, NULL);
+	struct exchange *x =
+		ask(&fixture, "pki/issue/web", write, 200, MOUNT("pki/", "pki", "null"));
 	struct buf certificate = BUF_INIT(8192), body = BUF_INIT(16384);
 	int64_t from = SENT_REAL_MS / 1000 - 30;
 	struct error err;
@@ -325,10 +326,10 @@ static void expect_certificate_lease(bool der, int64_t valid_s, bool expected)
 	buf_puts(&body, "{\"lease_id\":\"\",\"data\":{\"certificate\":");
 	text_write_json(&body, certificate.data, certificate.len);
 	buf_puts(&body, "}}");
-	cr_expect_str_eq(x->request.method, "POST");
+	cr_expect_str_eq(x->request.method, write != NULL ? "POST" : "GET");
 	cr_expect(x->request.once);
 	expect_text(&x->request.path, "/v1/pki/issue/web");
-	expect_text(&x->request.body, "{\"common_name\":\"web\"}");
+	expect_text(&x->request.body, write != NULL ? write : "");
 	cr_assert_eq(answer(x, 200, buf_string(&body), &err), EXCHANGE_DONE, "%s", err.text);
 	cr_expect_eq(x->result->lease.kind, expected ? LEASE_CERTIFICATE : LEASE_NONE);
 	if (expected) {
@@ -345,9 +346,16 @@ static void expect_certificate_lease(bool der, int64_t valid_s, bool expected)
 
 Test(vault_fetch, issued_certificate_lives_from_its_not_before_to_its_not_after)
 {
-	expect_certificate_lease(false, 86400, true);
-	expect_certificate_lease(true, 86400, true);
-	expect_certificate_lease(false, -1, false);
+	static const char write[] = "{\"common_name\":\"web\"}";
+
+	expect_certificate_lease(write, false, 86400, true);
+	expect_certificate_lease(write, true, 86400, true);
+	expect_certificate_lease(write, false, -1, false);
+}
+
+Test(vault_fetch, certificate_that_is_merely_read_is_static)
+{
+	expect_certificate_lease(NULL, false, 86400, false);
 }
 
 #define METADATA(deletion_, destroyed_)                                                            \
