@@ -13,6 +13,28 @@ static struct vault_options at(char **address, const char *url)
 				       .auth = { .method = VAULT_TOKEN } };
 }
 
+Test(vault, options_default_to_a_token_and_pass_their_own_check)
+{
+	struct vault_options options = { .insecure_http = true };
+	const struct option *auth = option_find(vault_backend.options, "auth");
+	struct error err = ERROR_INIT;
+
+	cr_assert_eq(vault_backend.options_size, sizeof(options));
+	cr_assert_eq(option_defaults(vault_backend.options, &options, &err), 0, "%s", err.text);
+	cr_expect_eq(options.auth.method, VAULT_TOKEN);
+	cr_expect_not(options.insecure_http);
+	cr_expect_eq(vault_backend.check(&options, &err), 0, "%s", err.text);
+	cr_assert_eq(
+		option_read(option_find(auth->members, "method"), &options.auth, "approle", &err),
+		0);
+	cr_expect_eq(options.auth.method, VAULT_APPROLE);
+	cr_assert_eq(option_read(option_find(auth->members, "method"), &options.auth, "kubernetes",
+				 &err),
+		     0);
+	cr_expect_eq(options.auth.method, VAULT_KUBERNETES);
+	option_free(vault_backend.options, &options);
+}
+
 Test(vault, takes_addresses_and_drops_a_trailing_slash)
 {
 	static const char *const good[][2] = {
