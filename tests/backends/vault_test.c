@@ -15,7 +15,7 @@ static struct vault_options at(char **address, const char *url)
 
 Test(vault, options_default_to_a_token_and_pass_their_own_check)
 {
-	struct vault_options options = { .insecure_http = true };
+	struct vault_options options = { .insecure_http = false };
 	const struct option *auth = option_find(vault_backend.options, "auth");
 	struct error err = ERROR_INIT;
 
