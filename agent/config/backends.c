@@ -41,10 +41,12 @@ static const struct backend_ops *type_of(struct reader *reader, const struct yam
 					 const char *where)
 {
 	const struct yaml_node *type = yaml_get(node, "type");
-	const char *name = type != NULL ? reader_scalar(reader, type, where) : node->key;
 	const struct backend_ops *ops;
-	char hint[WHERE_MAX];
+	char hint[WHERE_MAX], place[WHERE_MAX];
+	const char *name = node->key;
 
+	if (type != NULL)
+		name = reader_scalar(reader, type, reader_where(place, where, "type"));
 	if (name == NULL)
 		return NULL;
 	ops = backend_type_find(reader->types, name);

@@ -83,6 +83,8 @@ static void read_audit(struct reader *reader)
 		return;
 	if (node->type == YAML_IS_SCALAR && strcmp(node->text, "stderr") == 0)
 		options.file = reader_copy(reader, node->text);
+	else if (node->type == YAML_IS_SCALAR && node->text_len > 0)
+		reader_problem(reader, node->mark, "audit must be a map with 'file', or stderr");
 	else
 		(void)reader_map(reader, node, "audit", &part, 1, NULL);
 	if (options.file != NULL && strcmp(options.file, "stderr") != 0)

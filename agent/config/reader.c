@@ -20,6 +20,10 @@ void reader_problem(struct reader *reader, struct yaml_mark mark, const char *fo
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	va_end(args);
+	/* A terminal obeys some of them, and a line of a problem is one line. */
+	for (char *at = text; at != NULL && *at != '\0'; at++)
+		if ((unsigned char)*at < ' ' || *at == '\x7f')
+			*at = '?';
 	reader->failed = true;
 	config_problems_add(reader->problems, reader->file, mark.line, mark.column, text);
 }
@@ -309,11 +313,10 @@ static bool is_among(const char *const *names, const char *name)
 	return false;
 }
 
-static void unknown_key(struct reader *reader, const struct yaml_node *node, const char *where,
-			const struct reader_part *parts, size_t count, const char *const *nested)
+static const char *nearest_key(const char *key, const struct reader_part *parts, size_t count,
+			       const char *const *nested)
 {
 	const char *names[KEYS_MAX + 1] = { NULL };
-	char hint[WHERE_MAX];
 	size_t known = 0;
 
 	for (size_t i = 0; i < count; i++)
@@ -322,15 +325,14 @@ static void unknown_key(struct reader *reader, const struct yaml_node *node, con
 				names[known++] = row->name;
 	for (size_t i = 0; nested != NULL && nested[i] != NULL && known < KEYS_MAX; i++)
 		names[known++] = nested[i];
-	(void)reader_hint_of(hint, text_nearest(node->key, names));
-	reader_problem(reader, node->key_mark, "unknown key '%.80s'%s%s%s", node->key,
-		       where[0] != '\0' ? " in " : "", where, hint);
+	return text_nearest(key, names);
 }
 
 static void read_key(struct reader *reader, const struct yaml_node *node, const char *where,
 		     const struct reader_part *parts, size_t count, const char *const *nested)
 {
 	const struct option *option;
+	char hint[WHERE_MAX];
 
 	for (size_t i = 0; i < count; i++) {
 		option = option_find(parts[i].table, node->key);
@@ -340,7 +342,26 @@ static void read_key(struct reader *reader, const struct yaml_node *node, const 
 		}
 	}
 	if (!is_among(nested, node->key))
-		unknown_key(reader, node, where, parts, count, nested);
+		reader_problem(reader, node->key_mark, "unknown key '%.80s'%s%s%s", node->key,
+			       where[0] != '\0' ? " in " : "", where,
+			       reader_hint_of(hint, nearest_key(node->key, parts, count, nested)));
+}
+
+/* A key that is there under a name that was told to be a misspelling of it is not told to be
+ * missing too. */
+static bool is_given(const struct yaml_node *map, const char *name, const struct reader_part *parts,
+		     size_t count, const char *const *nested)
+{
+	const char *nearest;
+
+	for (const struct yaml_node *child = map != NULL ? map->first : NULL; child != NULL;
+	     child = child->next) {
+		nearest = nearest_key(child->key, parts, count, nested);
+		if (strcmp(child->key, name) == 0 ||
+		    (nearest != NULL && strcmp(nearest, name) == 0))
+			return true;
+	}
+	return false;
 }
 
 static void read_keys(struct reader *reader, const struct yaml_node *node, const char *where,
@@ -355,7 +376,7 @@ static void read_keys(struct reader *reader, const struct yaml_node *node, const
 		read_key(reader, child, where, parts, count, nested);
 	for (size_t i = 0; i < count; i++)
 		for (const struct option *row = parts[i].table; row->name != NULL; row++)
-			if (row->required && yaml_get(map, row->name) == NULL)
+			if (row->required && !is_given(map, row->name, parts, count, nested))
 				reader_problem(reader, node->key_mark, "%s needs '%s': %s", where,
 					       row->name, row->help);
 }

@@ -71,7 +71,7 @@ static void read_on_change(struct reader *reader, const struct yaml_node *node, 
 {
 	const struct yaml_node *signal = yaml_get(node, "signal"), *exec = yaml_get(node, "exec");
 
-	if (node == NULL)
+	if (node == NULL || node->type == YAML_IS_LIST || node->text_len > 0)
 		return;
 	if (signal != NULL && exec != NULL)
 		reader_problem(reader,
@@ -192,6 +192,8 @@ static void read_entries(struct reader *reader, const struct yaml_node *node, co
 	}
 	map = reader_expect(reader, node, YAML_IS_MAP, where);
 	if (map == NULL || map->count == 0) {
+		if (node->count > 0 || node->text_len > 0)
+			return;
 		reader_problem(reader, node->key_mark,
 			       "%s is empty: leave it out for every field of every secret", where);
 		return;
@@ -314,6 +316,8 @@ static void read_allow_list(struct reader *reader, const struct yaml_node *node,
 	}
 	list = reader_expect(reader, node, YAML_IS_LIST, where);
 	if (list == NULL || list->count == 0) {
+		if (node->text_len > 0)
+			return;
 		reader_problem(reader, node->key_mark,
 			       "%s is empty: leave it out for the agent's own uid", where);
 		return;
@@ -337,6 +341,12 @@ static void check_socket_path(struct reader *reader, const struct yaml_node *nod
 			"%s.path: %zu bytes are more than the kernel's %d for a socket: choose a "
 			"shorter directory",
 			where, strlen(path), SOCKET_PATH_MAX);
+	for (size_t i = 0; i < config->files_count; i++)
+		if (config->files[i].directory != NULL &&
+		    path_is_same(config->files[i].directory, path))
+			reader_problem(reader, yaml_get(node, "path")->mark,
+				       "%s.path: '%.200s' is the directory of a files sink", where,
+				       path);
 	for (size_t i = 0; i < config->socket_count; i++)
 		if (config->sockets[i].path != NULL && path_is_same(config->sockets[i].path, path))
 			reader_problem(reader, yaml_get(node, "path")->mark,
