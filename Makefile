@@ -21,7 +21,8 @@ TEST_PACKAGES  := libcriterion-dev python3 python3-pytest python3-pip python3-ya
 WARNINGS := -Wall -Wextra -Wformat=2 -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wold-style-definition -Wconversion -Wsign-conversion -Wimplicit-fallthrough -Wcast-align \
 	    -Wcast-qual -Wnull-dereference -Wduplicated-cond -Wlogical-op -Wswitch-enum -Werror
-HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+BRANCHES  := $(if $(filter x86_64,$(shell uname -m)),-fcf-protection=full,-mbranch-protection=standard)
+HARDENING := -fstack-protector-strong -fstack-clash-protection $(BRANCHES) \
 	     -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks -fno-strict-overflow \
 	     -fno-strict-aliasing -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 OPTIMISE ?= -O2 -g
@@ -37,6 +38,14 @@ CFLAGS  += -std=gnu17 $(OPTIMISE) $(WARNINGS) $(HARDENING)
 LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed $(SANITIZE)
 LDLIBS  += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
+ifneq ($(STATIC),)
+CPPFLAGS := -I$(CACHE)/static-curl/include -DCURL_STATICLIB $(CPPFLAGS)
+CFLAGS   += -ffunction-sections -fdata-sections
+LDFLAGS  := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -s
+LDLIBS   := $(CACHE)/static-curl/lib/libcurl.a -luv_a -ljansson -lsodium -lyaml -lseccomp -lssl -lcrypto -lcares \
+	    -lpthread -ldl
+endif
+
 AGENT_SOURCES := $(shell find agent backends certs -name '*.c' 2>/dev/null | sort)
 TEST_SOURCES  := $(shell find tests -name '*_test.c' 2>/dev/null | sort)
 LLHTTP_SOURCES := $(addprefix $(LLHTTP)/,api.c http.c llhttp.c)
@@ -47,25 +56,29 @@ LIBRARY  := $(filter-out $(BUILD)/agent/main.o,$(OBJECTS)) $(LLHTTP_OBJECTS)
 TESTS    := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
 
 .PHONY: all
-all: $(BUILD)/agent/agent
+all: $(BUILD)/agent/agent ## build $(BUILD)/agent/agent
 
 $(BUILD)/agent/agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/libagent.a: $(LIBRARY)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 $(BUILD)/unit: $(TESTS) $(BUILD)/libagent.a
-	$(CC) $(LDFLAGS) -o $@ $(TESTS) $(BUILD)/libagent.a $(LDLIBS) -lcriterion
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS) -o $@ $(TESTS) $(BUILD)/libagent.a $(LDLIBS) -lcriterion
 
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -fPIE $(SANITIZE) -I/usr/share/include -I/usr/share/include/llhttp -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) -O2 -g -fPIE $(SANITIZE) -I/usr/share/include -I/usr/share/include/llhttp -c -o $@ $<
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(OBJECTS:.o=.d) $(TESTS:.o=.d)
 
@@ -91,6 +104,31 @@ unit: $(BUILD)/unit ## build and run the unit tests alone
 asan: test-deps ## the unit tests under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan OPTIMISE='-O1 -g' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' unit
+
+LINT_PACKAGES := clang-format clang-tidy
+FORMATTED = $(shell git ls-files '*.c' '*.h')
+.PHONY: lint lint-deps
+lint-deps: deps
+	@tests/tools/install $(LINT_PACKAGES)
+lint: lint-deps ## the include rule, banned functions, format, clang-tidy
+	@tests/tools/lint
+	@clang-format --dry-run --Werror $(FORMATTED)
+	@clang-tidy --quiet --warnings-as-errors='*' $(AGENT_SOURCES) -- $(CPPFLAGS) -std=gnu17 2>/dev/null
+
+.PHONY: demo
+demo: deps ## build, and show the main job in ten lines
+	@$(MAKE) --no-print-directory -s all
+	@examples/demo $(BUILD)/agent/agent
+
+# The static program of the images: the distribution's own static libraries, and a small libcurl on c-ares.
+STATIC_PACKAGES := libc-ares-dev autoconf automake libtool dpkg-dev patch ca-certificates
+STATIC_CURL := $(CACHE)/static-curl
+.PHONY: static-deps static
+static-deps: deps
+	@tests/tools/install $(STATIC_PACKAGES)
+	@deploy/static-curl $(STATIC_CURL)
+static: static-deps ## build $(BUILD)/static/agent/agent, the program of the images
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/static STATIC=1 all
 
 .PHONY: install
 install: all ## install into $(DESTDIR)$(PREFIX)

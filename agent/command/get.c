@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One value on standard output: from a running agent when there is one, else by signing in for it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "agent/base/json.h"
+#include "agent/base/text.h"
+#include "agent/command/command.h"
+#include "agent/command/load.h"
+#include "agent/io/unix_client.h"
+#include "agent/oneshot.h"
+#include "agent/sink/format.h"
+#include "agent/variables.h"
+
+enum { KEY_SOCKET = 0x100, KEY_OUTPUT, KEY_TIMEOUT, TIMEOUT_MS = 30000, OUTPUT_MAX = 8 << 20, TARGET_MAX = 4096 };
+
+extern const struct command command_get;
+
+static const struct argp_option options[] = {
+	{ "config", 'c', "FILE", 0, "the configuration; else $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml", 0 },
+	{ "socket", KEY_SOCKET, "PATH", 0, "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
+	{ "output", KEY_OUTPUT, "FORMAT", 0, "raw (the bytes, the default) or json", 0 },
+	{ "timeout", KEY_TIMEOUT, "DURATION", 0, "give up after this time (30s)", 0 },
+	{ 0 },
+};
+
+struct arguments {
+	const char *config;
+	const char *socket;
+	const char *name;
+	bool json;
+	int64_t timeout_ms;
+};
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	struct error err;
+
+	switch (key) {
+	case 'c':
+		arguments->config = text;
+		return 0;
+	case KEY_SOCKET:
+		arguments->socket = text;
+		return 0;
+	case KEY_OUTPUT:
+		arguments->json = strcmp(text, "json") == 0;
+		if (!arguments->json && strcmp(text, "raw") != 0)
+			argp_error(state, "--output takes raw or json, not '%s'", text);
+		return 0;
+	case KEY_TIMEOUT:
+		if (text_read_duration(text, &arguments->timeout_ms, &err) < 0)
+			argp_error(state, "--timeout: %s", err.text);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (arguments->name != NULL)
+			argp_error(state, "one NAME[.FIELD], not also '%s'", text);
+		arguments->name = text;
+		return 0;
+	case ARGP_KEY_END:
+		if (arguments->name == NULL)
+			argp_error(state, "which secret? NAME or NAME.FIELD");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* ---- printing ---- */
+
+static int print(const struct buf *out, struct error *err)
+{
+	size_t done = 0;
+
+	while (done < out->len) {
+		ssize_t written = write(STDOUT_FILENO, out->data + done, out->len - done);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return error_errno(err, errno, "standard output");
+		done += (size_t)written;
+	}
+	return 0;
+}
+
+static int print_value(struct buf *out, struct error *err)
+{
+	if (isatty(STDOUT_FILENO) == 1 && (out->len == 0 || out->data[out->len - 1] != '\n'))
+		buf_putc(out, '\n');
+	if (buf_check(out, "the output", err) < 0)
+		return -1;
+	return print(out, err);
+}
+
+static int write_field_json(struct buf *out, const char *name, const uint8_t *bytes, size_t len,
+			    enum field_type type, struct error *err)
+{
+	if (type == FIELD_JSON) {
+		buf_put(out, bytes, len);
+		return 0;
+	}
+	if (!text_is_utf8(bytes, len))
+		return error_set(err, ERROR_BAD_DATA, "field '%s' is not UTF-8: use --output raw", name);
+	text_write_json(out, bytes, len);
+	return 0;
+}
+
+static int list_fields(const struct secret_version *version, const char *name, struct error *err)
+{
+	AUTO(buf_deinit) struct buf names = BUF_INIT(ERROR_TEXT_MAX / 2);
+
+	for (size_t i = 0; i < version->count; i++)
+		buf_printf(&names, "%s%s", i > 0 ? ", " : "", version->fields[i].name);
+	return error_set(err, ERROR_NOT_FOUND, "secret '%s' has %zu fields; name one of them: %s", name, version->count,
+			 buf_string(&names));
+}
+
+static int print_version(const struct secret_version *version, const char *name, const char *field, bool json,
+			 struct error *err)
+{
+	AUTO(buf_deinit) struct buf out = BUF_INIT(OUTPUT_MAX);
+	AUTO(secret_unrefp) struct secret *value = NULL;
+	const struct field *typed;
+	int written = 0;
+
+	if (field == NULL && json) {
+		written = format_write(&out, version, FORMAT_JSON, err);
+	} else if (field == NULL && version->count != 1) {
+		return list_fields(version, name, err);
+	} else {
+		value = version_select(version, field, err);
+		if (value == NULL)
+			return error_wrap(err, "secret '%s'", name);
+		typed = secret_version_field(version, field != NULL ? field : version->fields[0].name);
+		if (json)
+			written = write_field_json(&out, field != NULL ? field : "", secret_bytes(value),
+						   secret_len(value), typed != NULL ? typed->type : FIELD_STRING, err);
+		else
+			buf_put(&out, secret_bytes(value), secret_len(value));
+	}
+	return written < 0 ? -1 : print_value(&out, err);
+}
+
+/* ---- from a running agent ---- */
+
+/* Names may hold dots: the longest one that the agent knows is meant. */
+static int ask(const char *socket, const struct arguments *arguments, struct unix_reply *reply, size_t *ret_len,
+	       struct error *err)
+{
+	const char *pointer = strchr(arguments->name, '#');
+	size_t len = pointer != NULL ? (size_t)(pointer - arguments->name) : strlen(arguments->name);
+
+	for (;;) {
+		AUTO(buf_deinit) struct buf target = BUF_INIT(TARGET_MAX);
+		struct unix_get get = { .socket = socket, .timeout_ms = arguments->timeout_ms };
+
+		buf_puts(&target, "/v1/secrets/");
+		text_write_percent(&target, arguments->name, len, "");
+		if (buf_check(&target, "the name", err) < 0)
+			return -1;
+		get.target = target.data;
+		if (unix_client_get(clock_system(), &get, reply, err) < 0)
+			return error_wrap(err, "the agent at %s", socket);
+		if (reply->status == 200) {
+			*ret_len = len;
+			return 0;
+		}
+		if (reply->status == 503)
+			return error_set(err, ERROR_UNAVAILABLE, "secret '%.*s' has not been fetched yet: see `agent status`",
+					 (int)len, arguments->name);
+		while (len > 0 && arguments->name[len - 1] != '.')
+			len--;
+		if (len <= 1)
+			return error_set(err, ERROR_NOT_FOUND,
+					 "the agent at %s has no secret '%s' that uid %u may see", socket,
+					 arguments->name, (unsigned)getuid());
+		len--;
+		unix_reply_deinit(reply);
+	}
+}
+
+static int version_of(const struct unix_reply *reply, struct secret_version **ret, struct error *err)
+{
+	const struct json_limits limits = { .depth = 64, .nodes = 50000, .bytes = UNIX_CLIENT_REPLY_MAX };
+	AUTO(json_doc_freep) struct json_doc *doc = json_doc_read(reply->body.data, reply->body.len, &limits, err);
+	AUTO(secret_version_unrefp) struct secret_version *version = secret_version_new(err);
+	const struct json_node *node;
+
+	if (doc == NULL || version == NULL)
+		return error_wrap(err, "the agent's answer");
+	node = json_get(json_doc_root(doc), "fields");
+	for (node = node != NULL ? node->first : NULL; node != NULL; node = node->next) {
+		bool text = node->type == JSON_IS_STRING;
+
+		if (secret_version_add_bytes(version, node->key, text ? FIELD_STRING : FIELD_JSON,
+					     text ? node->text : node->raw, text ? node->text_len : node->raw_len,
+					     err) < 0)
+			return -1;
+	}
+	node = json_get(json_doc_root(doc), "fields_base64");
+	for (node = node != NULL ? node->first : NULL; node != NULL; node = node->next) {
+		AUTO(buf_deinit) struct buf bytes = BUF_INIT(FIELD_VALUE_MAX);
+
+		if (text_read_base64(&bytes, node->text, node->text_len, err) < 0 ||
+		    secret_version_add_bytes(version, node->key, FIELD_STRING, bytes.data, bytes.len, err) < 0)
+			return -1;
+	}
+	*ret = STEAL(version);
+	return 0;
+}
+
+static int get_from_socket(const char *socket, const struct arguments *arguments, struct error *err)
+{
+	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
+	AUTO(secret_version_unrefp) struct secret_version *version = NULL;
+	AUTO(freep) char *name = NULL;
+	const char *field;
+	size_t len = 0;
+
+	if (ask(socket, arguments, &reply, &len, err) < 0 || version_of(&reply, &version, err) < 0)
+		return -1;
+	name = strndup(arguments->name, len);
+	if (name == NULL)
+		return error_no_memory(err);
+	field = arguments->name[len] != '\0' ? arguments->name + len + 1 : NULL;
+	return print_version(version, name, field, arguments->json, err);
+}
+
+/* ---- by signing in ---- */
+
+struct wanted {
+	const struct arguments *arguments;
+	const char *field;
+};
+
+static int use(void *context, const struct store *store, struct error *err)
+{
+	const struct wanted *wanted = context;
+	const struct store_entry *entry = &store->entries[0];
+
+	if (print_version(entry->version, entry->spec->name, wanted->field, wanted->arguments->json, err) < 0)
+		return error_exit_status(err->code);
+	return 0;
+}
+
+/* The declared secret with the longest name that the argument begins with. */
+static struct secret_spec *find_spec(struct config *config, const char *asked, const char **ret_field)
+{
+	struct secret_spec *best = NULL;
+	size_t best_len = 0;
+
+	for (size_t i = 0; i < config->secret_count; i++) {
+		size_t len = strlen(config->secrets[i].name);
+
+		if (len < best_len || strncmp(config->secrets[i].name, asked, len) != 0 ||
+		    (asked[len] != '\0' && asked[len] != '.' && asked[len] != '#'))
+			continue;
+		best = &config->secrets[i];
+		best_len = len;
+	}
+	if (best != NULL)
+		*ret_field = asked[best_len] != '\0' ? asked + best_len + 1 : NULL;
+	return best;
+}
+
+static int get_by_signing_in(struct config *config, const struct arguments *arguments, struct error *err)
+{
+	struct wanted wanted = { .arguments = arguments };
+	struct secret_spec *spec = find_spec(config, arguments->name, &wanted.field);
+	struct config alone = *config;
+	const struct oneshot_request request = {
+		.config = &alone,
+		.flags = HOST_ALLOW_DEGRADED,
+		.timeout_ms = arguments->timeout_ms,
+		.revoke = true,
+		.use = use,
+		.context = &wanted,
+	};
+
+	if (spec == NULL) {
+		(void)error_set(err, ERROR_NOT_FOUND, "%s declares no secret '%s'", config->file, arguments->name);
+		return error_exit_status(err->code);
+	}
+	/* Only this one: the others are nobody's business here. */
+	alone.secrets = spec;
+	alone.secret_count = 1;
+	return oneshot_run(&request, err);
+}
+
+static int run(int argc, char **argv)
+{
+	struct arguments arguments = { .timeout_ms = TIMEOUT_MS };
+	AUTO(config_freep) struct config *config = NULL;
+	struct error err = ERROR_INIT;
+	const char *socket;
+	int status = command_parse(&command_get, parse, argc, argv, &arguments);
+
+	if (status != 0)
+		return status;
+	if (arguments.socket == NULL)
+		config = command_load_optional(arguments.config, &status);
+	if (status != 0)
+		return status;
+	socket = command_socket(arguments.socket, config);
+	log_setup(LOG_ERROR, LOG_TEXT);
+	if (socket != NULL && (config == NULL || access(socket, F_OK) == 0)) {
+		if (get_from_socket(socket, &arguments, &err) == 0)
+			return 0;
+		/* A socket file that nobody listens on is no agent. */
+		if (config == NULL || err.code != ERROR_UNAVAILABLE)
+			return command_fail(&err);
+		err = ERROR_INIT;
+	}
+	if (config == NULL) {
+		(void)error_set(&err, ERROR_INVALID,
+				"no configuration and no running agent: use -c FILE, --socket PATH or $AGENT_SOCKET");
+		return command_fail(&err);
+	}
+	status = get_by_signing_in(config, &arguments, &err);
+	if (err.code != ERROR_NONE)
+		return command_fail(&err);
+	return status;
+}
+
+const struct command command_get = {
+	.name = "get",
+	.arguments = "NAME[.FIELD]",
+	.summary = "Print one value.",
+	.details = "From the running agent when there is one, else by signing in for it. No newline is added when standard "
+		   "output is not a terminal.",
+	.options = options,
+	.run = run,
+};

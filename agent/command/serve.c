@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/serve.h"
+
+#include <sysexits.h>
+
+#include "agent/base/text.h"
+#include "agent/command/command.h"
+#include "agent/command/load.h"
+#include "agent/launcher.h"
+#include "agent/oneshot.h"
+
+enum { KEY_ONCE = 0x100, KEY_TIMEOUT, KEY_ALLOW_DEGRADED };
+
+extern const struct command command_serve;
+
+static const struct argp_option options[] = {
+	{ "config", 'c', "FILE", 0, "the configuration; else $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml", 0 },
+	{ "once", KEY_ONCE, NULL, 0, "publish everything once and exit, for an init container; revokes nothing", 0 },
+	{ "timeout", KEY_TIMEOUT, "DURATION", 0, "with --once: give up after this time", 0 },
+	{ "allow-degraded", KEY_ALLOW_DEGRADED, NULL, 0,
+	  "go on where the kernel lacks seccomp, landlock or no_new_privs; status shows it", 0 },
+	{ 0 },
+};
+
+struct arguments {
+	const char *config;
+	bool once;
+	bool allow_degraded;
+	int64_t timeout_ms;
+};
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	struct error err;
+
+	switch (key) {
+	case 'c':
+		arguments->config = text;
+		return 0;
+	case KEY_ONCE:
+		arguments->once = true;
+		return 0;
+	case KEY_TIMEOUT:
+		if (text_read_duration(text, &arguments->timeout_ms, &err) < 0)
+			argp_error(state, "--timeout: %s", err.text);
+		return 0;
+	case KEY_ALLOW_DEGRADED:
+		arguments->allow_degraded = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int serve_once(const struct config *config, const struct arguments *arguments)
+{
+	const struct oneshot_request request = {
+		.config = config,
+		.flags = HOST_SINKS | (arguments->allow_degraded ? HOST_ALLOW_DEGRADED : 0),
+		.timeout_ms = arguments->timeout_ms,
+	};
+	struct error err = ERROR_INIT;
+	int status;
+
+	log_setup(config->log_level, config->log_format);
+	status = oneshot_run(&request, &err);
+	if (err.code != ERROR_NONE)
+		(void)command_fail(&err);
+	return status;
+}
+
+static int broker(int channel, void *context)
+{
+	return serve_main(context, channel);
+}
+
+static bool has_hooks(const struct config *config)
+{
+	for (size_t i = 0; i < config->files_count; i++)
+		if (config->files[i].on_change.exec.count > 0)
+			return true;
+	return false;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct launch_plan plan = { .hooks_only = true };
+	struct arguments arguments = { 0 };
+	AUTO(freep) char *file = NULL;
+	struct serve_request request;
+	struct config *config;
+	int status = command_parse(&command_serve, parse, argc, argv, &arguments);
+
+	if (status != 0)
+		return status;
+	config = command_load(arguments.config, &file, &status);
+	if (config == NULL)
+		return status;
+	if (arguments.once) {
+		status = serve_once(config, &arguments);
+		config = config_free(config);
+		return status;
+	}
+	request = (struct serve_request){ file, config, arguments.allow_degraded };
+	if (!has_hooks(config))
+		return serve_main(&request, -1);
+	status = launcher_run(&plan, broker, &request);
+	return status;
+}
+
+const struct command command_serve = {
+	.name = "serve",
+	.arguments = "",
+	.summary = "Keep the declared secrets fresh in files and on the socket.",
+	.details = "SIGHUP, or a change of the file, reads the configuration again: it is applied whole or not at all. "
+		   "SIGTERM ends.",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `agent status` and `agent ready`: what a running agent says about itself.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/base/json.h"
+#include "agent/base/text.h"
+#include "agent/command/command.h"
+#include "agent/command/load.h"
+#include "agent/io/unix_client.h"
+
+enum { KEY_SOCKET = 0x100, KEY_JSON, KEY_WATCH, KEY_WAIT, WATCH_MS = 2000, READY_EVERY_MS = 100, NAME_COLUMN = 24 };
+
+extern const struct command command_status, command_ready;
+
+static const struct argp_option status_options[] = {
+	{ "config", 'c', "FILE", 0, "the configuration that names the socket", 0 },
+	{ "socket", KEY_SOCKET, "PATH", 0, "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
+	{ "json", KEY_JSON, NULL, 0, "as JSON", 0 },
+	{ "watch", KEY_WATCH, NULL, 0, "again every two seconds", 0 },
+	{ 0 },
+};
+
+static const struct argp_option ready_options[] = {
+	{ "config", 'c', "FILE", 0, "the configuration that names the socket", 0 },
+	{ "socket", KEY_SOCKET, "PATH", 0, "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
+	{ "wait", KEY_WAIT, "DURATION", 0, "wait this long for it", 0 },
+	{ 0 },
+};
+
+struct arguments {
+	const char *config;
+	const char *socket;
+	bool json;
+	bool watch;
+	int64_t wait_ms;
+};
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	struct error err;
+
+	switch (key) {
+	case 'c':
+		arguments->config = text;
+		return 0;
+	case KEY_SOCKET:
+		arguments->socket = text;
+		return 0;
+	case KEY_JSON:
+		arguments->json = true;
+		return 0;
+	case KEY_WATCH:
+		arguments->watch = true;
+		return 0;
+	case KEY_WAIT:
+		if (text_read_duration(text, &arguments->wait_ms, &err) < 0)
+			argp_error(state, "--wait: %s", err.text);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* The configuration is read only for its socket, and only when nothing nearer names one. */
+static const char *find_socket(const struct arguments *arguments, struct config **config, int *status)
+{
+	const char *socket = command_socket(arguments->socket, NULL);
+	struct error err;
+
+	*status = 0;
+	if (socket != NULL)
+		return socket;
+	*config = command_load_optional(arguments->config, status);
+	if (*status != 0)
+		return NULL;
+	socket = command_socket(NULL, *config);
+	if (socket == NULL) {
+		(void)error_set(&err, ERROR_INVALID, "no socket is known: use --socket PATH, $AGENT_SOCKET, or a configuration "
+						     "with sinks.socket");
+		*status = command_fail(&err);
+	}
+	return socket;
+}
+
+static void pause_ms(int64_t ms)
+{
+	struct timespec wait = { ms / 1000, ms % 1000 * 1000000 };
+
+	(void)nanosleep(&wait, NULL);
+}
+
+/* ---- status ---- */
+
+static const char *or_dash(const struct json_node *node)
+{
+	const char *text = node == NULL || node->type == JSON_IS_NULL ? NULL : node->text;
+
+	return text != NULL && text[0] != '\0' ? text : "-";
+}
+
+static void print_error(const struct json_node *item)
+{
+	const struct json_node *error = json_get(item, "error");
+
+	if (error != NULL && error->type == JSON_IS_MAP)
+		(void)printf("  %*s %s: %s\n", NAME_COLUMN, "", or_dash(json_get(error, "code")),
+			     or_dash(json_get(error, "text")));
+}
+
+static void print_table(const struct json_node *root)
+{
+	const struct json_node *list = json_get(root, "secrets");
+
+	(void)printf("%-*s %-8s %-18s %8s  %-20s %s\n", NAME_COLUMN + 2, "SECRET", "STATE", "VERSION", "AGE s",
+		     "NEXT REFRESH", "EXPIRES");
+	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
+		(void)printf("  %-*s %-8s %-18s %8s  %-20s %s\n", NAME_COLUMN, or_dash(json_get(item, "name")),
+			     or_dash(json_get(item, "state")), or_dash(json_get(item, "version")),
+			     or_dash(json_get(item, "age_seconds")), or_dash(json_get(item, "next_refresh_at")),
+			     or_dash(json_get(item, "expires_at")));
+		print_error(item);
+	}
+	list = json_get(root, "backends");
+	(void)printf("%-*s %-12s %s\n", NAME_COLUMN + 2, "BACKEND", "STATE", "SESSION EXPIRES");
+	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
+		(void)printf("  %-*s %-12s %s\n", NAME_COLUMN, or_dash(json_get(item, "name")),
+			     or_dash(json_get(item, "state")), or_dash(json_get(item, "session_expires_at")));
+		print_error(item);
+	}
+	list = json_get(root, "sinks");
+	(void)printf("%-*s %-12s %s\n", NAME_COLUMN + 2, "SINK", "STATE", "GENERATION");
+	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
+		(void)printf("  %-*s %-12s %s\n", NAME_COLUMN, or_dash(json_get(item, "name")),
+			     or_dash(json_get(item, "state")), or_dash(json_get(item, "generation")));
+		print_error(item);
+	}
+	list = json_get(root, "hardening");
+	(void)printf("HARDENING\n");
+	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL; item = item->next)
+		(void)printf("  %-*s %s\n", NAME_COLUMN, item->key, or_dash(item));
+}
+
+static int print_status(const char *socket, bool json, struct error *err)
+{
+	const struct json_limits limits = { .depth = 16, .nodes = 500000, .bytes = UNIX_CLIENT_REPLY_MAX };
+	const struct unix_get get = { .socket = socket, .target = "/v1/status" };
+	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
+	AUTO(json_doc_freep) struct json_doc *doc = NULL;
+
+	if (unix_client_get(clock_system(), &get, &reply, err) < 0)
+		return error_wrap(err, "the agent at %s", socket);
+	if (reply.status != 200)
+		return error_set(err, ERROR_PROTOCOL, "the agent at %s answered %d", socket, reply.status);
+	if (json) {
+		(void)printf("%s\n", buf_string(&reply.body));
+		return fflush(stdout) == 0 ? 0 : error_set(err, ERROR_UNAVAILABLE, "standard output is closed");
+	}
+	doc = json_doc_read(reply.body.data, reply.body.len, &limits, err);
+	if (doc == NULL)
+		return error_wrap(err, "the agent's answer");
+	print_table(json_doc_root(doc));
+	return fflush(stdout) == 0 ? 0 : error_set(err, ERROR_UNAVAILABLE, "standard output is closed");
+}
+
+static int run_status(int argc, char **argv)
+{
+	struct arguments arguments = { 0 };
+	AUTO(config_freep) struct config *config = NULL;
+	struct error err = ERROR_INIT;
+	int status = command_parse(&command_status, parse, argc, argv, &arguments);
+	const char *socket;
+
+	if (status != 0)
+		return status;
+	socket = find_socket(&arguments, &config, &status);
+	if (socket == NULL)
+		return status;
+	for (;;) {
+		if (arguments.watch && isatty(STDOUT_FILENO) == 1)
+			(void)fputs("\033[H\033[2J", stdout);
+		if (print_status(socket, arguments.json, &err) < 0)
+			return command_fail(&err);
+		if (!arguments.watch)
+			return 0;
+		pause_ms(WATCH_MS);
+	}
+}
+
+const struct command command_status = {
+	.name = "status",
+	.arguments = "",
+	.summary = "Show how each secret, backend and sink is doing.",
+	.options = status_options,
+	.run = run_status,
+};
+
+/* ---- ready ---- */
+
+/* 1: ready; 0: not yet; -1: nobody answers. */
+static int ask_ready(const char *socket, struct error *err)
+{
+	const struct unix_get get = { .socket = socket, .target = "/v1/ready" };
+	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
+
+	if (unix_client_get(clock_system(), &get, &reply, err) < 0)
+		return error_wrap(err, "the agent at %s", socket);
+	if (reply.status == 200)
+		return 1;
+	(void)error_set(err, ERROR_UNAVAILABLE, "not every secret is published yet: `agent status` says which");
+	return 0;
+}
+
+static int run_ready(int argc, char **argv)
+{
+	struct arguments arguments = { 0 };
+	AUTO(config_freep) struct config *config = NULL;
+	struct error err = ERROR_INIT;
+	int status = command_parse(&command_ready, parse, argc, argv, &arguments);
+	int64_t end = clock_now(clock_system()).boot_ms + arguments.wait_ms;
+	const char *socket;
+
+	if (status != 0)
+		return status;
+	socket = find_socket(&arguments, &config, &status);
+	if (socket == NULL)
+		return status;
+	while (ask_ready(socket, &err) != 1) {
+		if (clock_now(clock_system()).boot_ms >= end)
+			return command_fail(&err);
+		pause_ms(READY_EVERY_MS);
+	}
+	return 0;
+}
+
+const struct command command_ready = {
+	.name = "ready",
+	.arguments = "",
+	.summary = "Exit 0 when every required secret is published: a startup probe.",
+	.options = ready_options,
+	.run = run_ready,
+};

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/publisher.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "agent/base/log.h"
+#include "agent/base/schedule.h"
+#include "agent/base/text.h"
+#include "agent/io/file.h"
+
+enum { PID_FILE_MAX = 32 };
+
+struct publisher {
+	const struct config_files *config;
+	const struct store *store;
+	const struct clock *clock;
+	const struct publisher_listener *listener;
+	struct files_sink *sink;
+	size_t problems_told;
+	bool waiting;       /* there is news that is not in the directory yet */
+	unsigned failures;
+	int64_t publish_at; /* boot time */
+	int64_t collect_at;
+	struct error error;
+};
+
+struct publisher *publisher_new(const struct config_files *config, const struct store *store,
+				const struct clock *clock, const struct publisher_listener *listener,
+				struct error *err)
+{
+	struct publisher *publisher = calloc(1, sizeof(*publisher));
+
+	if (publisher == NULL) {
+		(void)error_no_memory(err);
+		return NULL;
+	}
+	publisher->config = config;
+	publisher->store = store;
+	publisher->clock = clock;
+	publisher->listener = listener;
+	publisher->publish_at = DEADLINE_NEVER;
+	publisher->collect_at = DEADLINE_NEVER;
+	publisher->sink = files_sink_new(config, clock, err);
+	return publisher->sink != NULL ? publisher : publisher_free(publisher);
+}
+
+struct publisher *publisher_free(struct publisher *publisher)
+{
+	if (publisher == NULL)
+		return NULL;
+	publisher->sink = files_sink_free(publisher->sink);
+	free(publisher);
+	return NULL;
+}
+
+void publisher_wake(struct publisher *publisher)
+{
+	publisher->waiting = true;
+	publisher->failures = 0;
+	publisher->publish_at = clock_now(publisher->clock).boot_ms;
+}
+
+/* ---- telling the application ---- */
+
+static int read_pid(const char *path, pid_t *ret, struct error *err)
+{
+	AUTO(buf_deinit) struct buf text = BUF_INIT(PID_FILE_MAX);
+	uint64_t pid;
+
+	if (file_read(path, PID_FILE_MAX, false, &text, err) < 0)
+		return -1;
+	while (text.len > 0 && strchr(" \n\r\t", text.data[text.len - 1]) != NULL)
+		buf_truncate(&text, text.len - 1);
+	if (text_read_unsigned(buf_string(&text), INT32_MAX, &pid, err) < 0 || pid < 2)
+		return error_set(err, ERROR_INVALID, "pid file %s does not hold a process id", path);
+	*ret = (pid_t)pid;
+	return 0;
+}
+
+static void notify(const struct publisher *publisher)
+{
+	const struct config_on_change *hook = &publisher->config->on_change;
+	struct error err = ERROR_INIT;
+	pid_t pid = 0;
+
+	if (hook->exec.count > 0 && publisher->listener->run_hook != NULL)
+		publisher->listener->run_hook(publisher->listener->context, &hook->exec);
+	if (hook->signal == 0 || hook->pid_file == NULL)
+		return;
+	if (read_pid(hook->pid_file, &pid, &err) == 0 && kill(pid, hook->signal) < 0)
+		(void)error_errno(&err, errno, "signal %d to process %d", hook->signal, (int)pid);
+	if (err.code != ERROR_NONE)
+		log_warn("application not told of the change", LOG_STR("directory", publisher->config->directory),
+			 LOG_ERR(&err));
+}
+
+/* ---- publishing ---- */
+
+/* Each once: the same problem at each publication is no news. */
+static void tell_problems(struct publisher *publisher)
+{
+	const struct files_problem *problem;
+	size_t count = 0;
+
+	for (; (problem = files_sink_problem(publisher->sink, count)) != NULL; count++)
+		if (count >= publisher->problems_told)
+			log_error("file not written, what stands stays", LOG_STR("secret", problem->secret),
+				  LOG_STR("path", problem->path), LOG_ERR(&problem->error));
+	publisher->problems_told = count;
+}
+
+static void publish(struct publisher *publisher, struct stamp now)
+{
+	struct error err = ERROR_INIT;
+	int changed = files_sink_publish(publisher->sink, publisher->store, &err);
+
+	publisher->publish_at = DEADLINE_NEVER;
+	if (changed < 0) {
+		publisher->failures++;
+		/* A directory that cannot be written today may be tomorrow: whatever the cause, back off and try. */
+		err.code = err.code == ERROR_EXHAUSTED ? ERROR_EXHAUSTED : ERROR_UNAVAILABLE;
+		publisher->error = err;
+		publisher->publish_at =
+			now.boot_ms + schedule_retry_ms(publisher->clock, &err, publisher->failures);
+		log_event(publisher->failures == 1 ? LOG_ERROR : LOG_DEBUG, "files not published",
+			  LOG_STR("directory", publisher->config->directory), LOG_ERR(&err));
+		return;
+	}
+	publisher->waiting = false;
+	publisher->failures = 0;
+	publisher->error = ERROR_INIT;
+	publisher->collect_at = now.boot_ms;
+	tell_problems(publisher);
+	if (changed == 0)
+		return;
+	log_info("files published", LOG_STR("directory", publisher->config->directory),
+		 LOG_NUM("generation", (int64_t)files_sink_generation(publisher->sink)));
+	notify(publisher);
+}
+
+int64_t publisher_tick(struct publisher *publisher, struct stamp now)
+{
+	if (publisher->publish_at <= now.boot_ms)
+		publish(publisher, now);
+	if (publisher->collect_at <= now.boot_ms)
+		publisher->collect_at = files_sink_collect(publisher->sink);
+	return deadline_earlier(publisher->publish_at, publisher->collect_at);
+}
+
+bool publisher_done(const struct publisher *publisher)
+{
+	return !publisher->waiting;
+}
+
+const char *publisher_directory(const struct publisher *publisher)
+{
+	return publisher->config->directory;
+}
+
+uint64_t publisher_generation(const struct publisher *publisher)
+{
+	return files_sink_generation(publisher->sink);
+}
+
+const struct error *publisher_error(const struct publisher *publisher)
+{
+	const struct files_problem *problem = files_sink_problem(publisher->sink, 0);
+
+	if (publisher->error.code == ERROR_NONE && problem != NULL)
+		return &problem->error;
+	return &publisher->error;
+}

@@ -1,0 +1,36 @@
+#pragma once
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One files sink at work: publishes when there is news, tries again with back-off when it cannot, and tells
+ * the application afterwards.
+ */
+#include <stdbool.h>
+
+#include "agent/sink/files.h"
+
+struct publisher;
+
+struct publisher_listener {
+	/* on_change.exec of the sink: run it. NULL where nobody can. */
+	void (*run_hook)(void *context, const struct strings *command);
+	void *context;
+};
+
+/* Everything given outlives the publisher. */
+struct publisher *publisher_new(const struct config_files *config, const struct store *store,
+				const struct clock *clock, const struct publisher_listener *listener,
+				struct error *err) MUST_USE;
+struct publisher *publisher_free(struct publisher *publisher);
+
+/* There is news in the store: publish at the next tick. */
+void publisher_wake(struct publisher *publisher);
+
+/* Publishes, retries and collects what is due. Returns the next deadline in boot time. */
+int64_t publisher_tick(struct publisher *publisher, struct stamp now);
+
+/* True when what the store held at the last wake stands in the directory. */
+bool publisher_done(const struct publisher *publisher);
+
+const char *publisher_directory(const struct publisher *publisher);
+uint64_t publisher_generation(const struct publisher *publisher);
+const struct error *publisher_error(const struct publisher *publisher); /* code NONE: all is well */

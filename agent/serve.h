@@ -1,0 +1,17 @@
+#pragma once
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sidecar: keeps every declared secret fresh and in its sinks until it is told to end.
+ */
+#include <stdbool.h>
+
+#include "agent/config/config.h"
+
+struct serve_request {
+	const char *file;      /* the configuration's; read again at SIGHUP and when it changes */
+	struct config *config; /* taken over */
+	bool allow_degraded;
+};
+
+/* `channel`: to the launcher that runs on_change.exec; -1: none. Returns the exit status. */
+int serve_main(struct serve_request *request, int channel);
