@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The link is made only where nothing stands, and removed only while it is still ours.
+ */
+#include "agent/launcher_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+#include <unistd.h>
+
+#include "agent/base/buf.h"
+#include "agent/launcher_parts.h"
+
+enum { PATH_MOST = 4096 };
+
+struct launch_files {
+	char *directory;
+	char **links; /* by number; the file of that number lies in the directory */
+	size_t count, capacity;
+};
+
+static bool is_tmpfs(const char *path)
+{
+	struct statfs about;
+
+	return statfs(path, &about) == 0 &&
+	       (about.f_type == TMPFS_MAGIC || about.f_type == RAMFS_MAGIC);
+}
+
+static int make_directory(struct launch_files *files, struct error *err)
+{
+	const char *const places[] = { getenv("XDG_RUNTIME_DIR"), "/dev/shm", "/run" };
+	AUTO(buf_deinit) struct buf path = BUF_INIT(PATH_MOST);
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (places[i] == NULL || places[i][0] != '/' || !is_tmpfs(places[i]))
+			continue;
+		buf_reset(&path);
+		buf_printf(&path, "%s/agent-run-XXXXXX", places[i]);
+		if (path.failed || mkdtemp(path.data) == NULL)
+			continue;
+		files->directory = strdup(path.data);
+		return files->directory != NULL ? 0 : error_no_memory(err);
+	}
+	return error_set(
+		err, ERROR_INVALID,
+		"--file needs a tmpfs that we may write: set XDG_RUNTIME_DIR, or mount /dev/shm");
+}
+
+static int file_path(struct buf *path, const struct launch_files *files, size_t number,
+		     const char *suffix)
+{
+	buf_reset(path);
+	buf_printf(path, "%s/%zu%s", files->directory, number, suffix);
+	return path->failed ? -1 : 0;
+}
+
+static int write_file(const struct launch_files *files, size_t number,
+		      const struct child_value *value, struct error *err)
+{
+	AUTO(buf_deinit) struct buf path = BUF_INIT(PATH_MOST);
+	AUTO(buf_deinit) struct buf fresh = BUF_INIT(PATH_MOST);
+	AUTO(closep) int fd = -1;
+	ssize_t put;
+
+	if (file_path(&path, files, number, "") < 0 || file_path(&fresh, files, number, ".new") < 0)
+		return error_no_memory(err);
+	(void)unlink(fresh.data);
+	fd = open(fresh.data, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	for (size_t at = 0; fd >= 0 && at < value->len; at += (size_t)put) {
+		put = write(fd, value->bytes + at, value->len - at);
+		if (put < 0)
+			return error_errno(err, errno, "cannot write %s", fresh.data);
+	}
+	if (fd < 0 || fchmod(fd, 0600) < 0 || rename(fresh.data, path.data) < 0)
+		return error_errno(err, errno, "cannot write %s", fresh.data);
+	return 0;
+}
+
+static int make_link(struct launch_files *files, size_t number, const char *name, struct error *err)
+{
+	AUTO(buf_deinit) struct buf path = BUF_INIT(PATH_MOST);
+	char *copy = strdup(name);
+
+	if (copy == NULL || file_path(&path, files, number, "") < 0) {
+		free(copy);
+		return error_no_memory(err);
+	}
+	if (symlink(path.data, name) < 0) {
+		free(copy);
+		if (errno == EEXIST)
+			return error_set(err, ERROR_BAD_DATA,
+					 "--file %s: something stands there already, and a secret "
+					 "replaces no file: remove it or name another path",
+					 name);
+		return error_errno(err, errno, "--file %s", name);
+	}
+	files->links[number] = copy;
+	files->count = number + 1;
+	return 0;
+}
+
+static struct launch_files *files_new(size_t count, struct error *err)
+{
+	struct launch_files *files = calloc(1, sizeof(*files));
+
+	if (files != NULL)
+		files->links = calloc(count, sizeof(*files->links));
+	if (files == NULL || files->links == NULL) {
+		free(files);
+		(void)error_no_memory(err);
+		return NULL;
+	}
+	files->capacity = count;
+	if (make_directory(files, err) < 0) {
+		launch_files_remove(files);
+		return NULL;
+	}
+	return files;
+}
+
+int launch_files_write(struct launch_files **files, const struct child_value *values, size_t count,
+		       struct error *err)
+{
+	size_t number = 0, wanted = 0;
+
+	for (size_t i = 0; i < count; i++)
+		wanted += values[i].file;
+	if (wanted == 0)
+		return 0;
+	if (*files == NULL)
+		*files = files_new(wanted, err);
+	if (*files == NULL)
+		return -1;
+	if (wanted > (*files)->capacity)
+		return error_set(err, ERROR_PROTOCOL, "the broker sent more files than before");
+	for (size_t i = 0; i < count; i++) {
+		if (!values[i].file)
+			continue;
+		if (write_file(*files, number, &values[i], err) < 0)
+			return -1;
+		if (number >= (*files)->count && make_link(*files, number, values[i].name, err) < 0)
+			return -1;
+		number++;
+	}
+	return 0;
+}
+
+static void remove_link(const struct launch_files *files, const char *name)
+{
+	char target[PATH_MOST];
+	ssize_t len = readlink(name, target, sizeof(target));
+	size_t ours = strlen(files->directory);
+
+	if (len > (ssize_t)ours && strncmp(target, files->directory, ours) == 0)
+		(void)unlink(name);
+}
+
+static void remove_contents(const char *directory)
+{
+	DIR *listing = opendir(directory);
+	const struct dirent *entry;
+
+	while (listing != NULL && (entry = readdir(listing)) != NULL)
+		if (entry->d_name[0] != '.')
+			(void)unlinkat(dirfd(listing), entry->d_name, 0);
+	if (listing != NULL)
+		(void)closedir(listing);
+	(void)rmdir(directory);
+}
+
+void launch_files_remove(struct launch_files *files)
+{
+	if (files == NULL)
+		return;
+	for (size_t i = 0; i < files->count; i++) {
+		remove_link(files, files->links[i]);
+		free(files->links[i]);
+	}
+	if (files->directory != NULL)
+		remove_contents(files->directory);
+	free(files->directory);
+	free(files->links);
+	free(files);
+}
