@@ -17,8 +17,8 @@ static bool secret_is(struct secret *secret, const char *text)
 Test(environment, moves_declared_secrets_and_overwrites_their_strings)
 {
 	AUTO(environment_freep) struct environment *environment = NULL;
-	char token[] = "BAO_TOKEN=s.canary", key[] = "MY_KEY=canary2", home[] = "HOME=/root";
-	char *variables[] = { token, key, home, NULL };
+	static char token[] = "BAO_TOKEN=s.canary", key[] = "MY_KEY=canary2", home[] = "HOME=/root";
+	static char *variables[] = { token, key, home, NULL };
 	const char *const names[] = { "MY_KEY", NULL };
 	struct error err = ERROR_INIT;
 
@@ -68,7 +68,7 @@ Test(environment, removes_what_libraries_react_to_and_what_nobody_declared)
 		"HOMEX=/tmp",
 		"TMPDIR=/tmp",
 	};
-	char *variables[ARRAY_SIZE(given) + 1];
+	static char *variables[ARRAY_SIZE(given) + 1];
 	struct error err = ERROR_INIT;
 
 	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
@@ -101,8 +101,8 @@ Test(environment, is_gone_from_proc_too)
 Test(environment, says_when_a_variable_is_there_without_value)
 {
 	AUTO(environment_freep) struct environment *environment = NULL;
-	char empty[] = "VAULT_TOKEN=", odd[] = "no-equals-sign";
-	char *variables[] = { odd, empty, NULL };
+	static char empty[] = "VAULT_TOKEN=", odd[] = "no-equals-sign";
+	static char *variables[] = { odd, empty, NULL };
 	struct error err = ERROR_INIT;
 
 	environ = variables;
