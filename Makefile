@@ -41,7 +41,7 @@ LDLIBS  += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 ifneq ($(STATIC),)
 CPPFLAGS := -I$(CACHE)/static-curl/include -DCURL_STATICLIB $(CPPFLAGS)
 CFLAGS   += -ffunction-sections -fdata-sections
-LDFLAGS  := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -s
+LDFLAGS  := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--no-warnings -s
 LDLIBS   := $(CACHE)/static-curl/lib/libcurl.a -luv_a -ljansson -lsodium -lyaml -lseccomp -lssl -lcrypto -lcares \
 	    -lpthread -ldl
 endif
@@ -129,6 +129,10 @@ static-deps: deps
 	@deploy/static-curl $(STATIC_CURL)
 static: static-deps ## build $(BUILD)/static/agent/agent, the program of the images
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/static STATIC=1 all
+
+.PHONY: image
+image: static ## pack the static program into $(BUILD)/agent-image.tar, an OCI archive
+	@deploy/image $(BUILD)/static/agent/agent agent $(VERSION) $(BUILD)/agent-image.tar
 
 .PHONY: install
 install: all ## install into $(DESTDIR)$(PREFIX)
