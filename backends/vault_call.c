@@ -108,6 +108,10 @@ static enum exchange_next read_renewal(struct call *call, const struct reply *re
 		(void)error_set(err, ERROR_PROTOCOL, "%s: the answer has no lease_duration", path);
 		return EXCHANGE_FAILED;
 	}
+	/* What was renewed ends: a renewal by 0 s means that its longest life is used up, not that
+	 * it has no end. */
+	if (seconds == 0)
+		seconds = 1;
 	version = secret_version_new(err);
 	if (version == NULL ||
 	    vault_lease_timed(&version->lease, call->id, seconds,

@@ -63,6 +63,22 @@ Test(vault_call, lease_renews_by_its_id)
 	vault_backend.close(backend);
 }
 
+Test(vault_call, renewal_by_nothing_is_an_end_and_not_for_ever)
+{
+	struct backend *backend = open_vault(&options);
+	struct secret_version *session = make_session_version("s.me");
+	struct error err;
+	struct exchange *x = vault_backend.renew(backend, session, session, &err);
+
+	cr_assert_eq(begin(x, &err), EXCHANGE_SEND);
+	cr_assert_eq(answer(x, 200, "{\"auth\":{\"lease_duration\":0,\"renewable\":true}}", &err),
+		     EXCHANGE_DONE);
+	cr_expect_eq(x->result->lease.duration_ms, 1000);
+	exchange_freep(&x);
+	(void)secret_version_unref(session);
+	vault_backend.close(backend);
+}
+
 Test(vault_call, secret_without_lease_and_missing_session_are_refused)
 {
 	struct backend *backend = open_vault(&options);
