@@ -61,8 +61,7 @@ int sops_unseal(const uint8_t key[SOPS_KEY_LEN], const struct sops_sealed *seale
 		const char *place, struct buf *plain, struct error *err)
 {
 	AUTO(buf_deinit)
-	struct buf data = BUF_INIT(PLAIN_MAX),
-		   iv = BUF_INIT(IV_MAX), tag = BUF_INIT(TAG);
+	struct buf data = BUF_INIT(PLAIN_MAX), iv = BUF_INIT(IV_MAX), tag = BUF_INIT(TAG);
 	EVP_CIPHER_CTX *context;
 	char *room;
 	int status;

@@ -117,8 +117,6 @@ static int decrypt_value(struct decryption *d, struct sops_node *node, const cha
 	kind = kind_of_type(&sealed, err);
 	if (kind < 0 || sops_unseal(d->key, &sealed, place, &plain, err) < 0)
 		return -1;
-	if (kind == SOPS_COMMENT)
-		node->item = true;
 	return set_typed(node, (enum sops_kind)kind, &plain, err);
 }
 
@@ -133,8 +131,7 @@ static int decrypt_comment(struct decryption *d, struct sops_node *node, struct 
 		return 0;
 	for (;;) {
 		AUTO(buf_deinit)
-		struct buf plain = BUF_INIT(SOPS_DOCUMENT_MAX),
-			   place = BUF_INIT(len + 1);
+		struct buf plain = BUF_INIT(SOPS_DOCUMENT_MAX), place = BUF_INIT(len + 1);
 		struct error ignored;
 
 		buf_put(&place, d->walk.place.data, len);
@@ -301,8 +298,7 @@ int sops_document_seal(struct sops_document *document, int64_t real_ms, struct e
 {
 	AUTO(buf_deinit) struct buf time = BUF_INIT(64), sealed = BUF_INIT(1024);
 	AUTO(buf_deinit)
-	struct buf out = BUF_INIT(2 * SOPS_DOCUMENT_MAX),
-		   source = BUF_INIT(2 * SOPS_DOCUMENT_MAX);
+	struct buf out = BUF_INIT(2 * SOPS_DOCUMENT_MAX), source = BUF_INIT(2 * SOPS_DOCUMENT_MAX);
 	AUTO(sops_edits_free) struct sops_edits edits = { .count = 0 };
 	const struct sops_node *metadata, *mac_node, *time_node;
 	char mac[2 * MAC_BYTES + 1];

@@ -343,8 +343,7 @@ int sops_document_set(struct sops_document *document, const char *path, enum sop
 {
 	AUTO(sops_path_free) struct sops_path parts = { .count = 0 };
 	AUTO(buf_deinit)
-	struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX),
-		   sealed = BUF_INIT(SOPS_DOCUMENT_MAX);
+	struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX), sealed = BUF_INIT(SOPS_DOCUMENT_MAX);
 	struct target target = { .walk = { .rules = &document->rules, .leaf = note_target },
 				 .place = BUF_INIT(64 << 10) };
 	struct sops_node *node, null_as_text;

@@ -109,8 +109,10 @@ static const struct sops_node *twin_comment(const struct sops_node *root,
 	return NULL;
 }
 
-/* Takes the sealed text of what did not change; false when there is none. */
-static bool take_sealed(const struct encryption *e, const struct sops_node *node, struct buf *out)
+/* Takes the sealed text of what did not change; false when there is none. *item: it stood as an
+ * item of a list. */
+static bool take_sealed(const struct encryption *e, const struct sops_node *node, struct buf *out,
+			bool *item)
 {
 	const struct sops_node *old;
 	const char *text;
@@ -125,17 +127,24 @@ static bool take_sealed(const struct encryption *e, const struct sops_node *node
 		return false;
 	text = e->like->source.data + old->span.start;
 	len = old->span.end - old->span.start;
-	if (len > 1 && old->item && text[0] == '-')
-		for (text++, len--; len > 0 && *text == ' '; len--)
-			text++;
-	else if (len > 1 && (text[0] == '"' || text[0] == '#')) {
+	if (len > 1 && (text[0] == '"' || text[0] == '#')) {
 		len -= text[0] == '"' ? 2 : 1;
 		text++;
 	}
 	if (!sops_sealed_read(text, len, &sealed))
 		return false;
 	buf_put(out, text, len);
+	*item = old->item;
 	return true;
+}
+
+static bool starts_line(const struct sops_document *document, const struct sops_node *node)
+{
+	size_t at = node->span.start;
+
+	while (at > 0 && document->source.data[at - 1] == ' ')
+		at--;
+	return at == 0 || document->source.data[at - 1] == '\n';
 }
 
 static int encrypt_leaf(struct sops_walk *walk, struct sops_node *node, bool encrypted,
@@ -144,18 +153,20 @@ static int encrypt_leaf(struct sops_walk *walk, struct sops_node *node, bool enc
 	struct encryption *e = CONTAINER_OF(walk, struct encryption, walk);
 	enum sops_format format = e->document->tree.format;
 	AUTO(buf_deinit)
-	struct buf sealed = BUF_INIT(SOPS_DOCUMENT_MAX),
-		   text = BUF_INIT(SOPS_DOCUMENT_MAX);
-	bool block = node->span.end > 0 && e->document->source.data[node->span.end - 1] == '\n';
+	struct buf sealed = BUF_INIT(SOPS_DOCUMENT_MAX), text = BUF_INIT(SOPS_DOCUMENT_MAX);
+	bool block = node->span.end > 0 && e->document->source.data[node->span.end - 1] == '\n',
+	     item = false;
 
 	if (!encrypted || node->len == 0)
 		return 0;
-	if (!take_sealed(e, node, &sealed) &&
+	if (!take_sealed(e, node, &sealed, &item) &&
 	    sops_seal(e->document->key, node->text, node->len, sops_type_name(node->kind),
 		      sops_place(walk, node), &sealed, err) < 0)
 		return -1;
 	if (node->kind == SOPS_COMMENT)
-		buf_putc(&text, '#');
+		buf_puts(&text, item && !node->parent->flow && starts_line(e->document, node)
+					? "- "
+					: "#");
 	if (format == SOPS_JSON ||
 	    (format == SOPS_YAML && node->parent->flow && node->kind != SOPS_COMMENT))
 		text_write_json(&text, sealed.data, sealed.len);

@@ -9,29 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/regex.h"
 #include "agent/base/text.h"
-
-/* Until agent/base/regex is there. */
-static struct regex *regex_new(const char *pattern, struct error *err)
-{
-	(void)pattern;
-	(void)error_set(err, ERROR_INVALID, "regular expressions are not supported yet");
-	return NULL;
-}
-
-static struct regex *regex_free(struct regex *regex)
-{
-	(void)regex;
-	return NULL;
-}
-
-static bool regex_match(const struct regex *regex, const char *text, size_t len)
-{
-	(void)regex;
-	(void)text;
-	(void)len;
-	return false;
-}
 
 enum { PLACE_MAX = 64 << 10 };
 

@@ -10,7 +10,7 @@
 #include "agent/base/text.h"
 #include "agent/base/wipe.h"
 
-enum { NUMBER_MAX = 400, DOUBLE_DIGITS = 17 };
+enum { NUMBER_MAX = 400, DOUBLE_DIGITS = 17, FRACTION_DIGITS = 9 };
 
 static void write_finite(struct buf *buf, double value)
 {
@@ -144,7 +144,8 @@ static bool real_date(int year, int month, int day)
 static bool read_time(const char *text, struct buf *canonical)
 {
 	int year, month, day, hour = 0, minute = 0, second = 0, used = 0, more = 0;
-	const char *zone = "Z";
+	const char *zone = "Z", *fraction = "";
+	int fraction_len = 0;
 	char mark = '\0';
 
 	if (strspn(text, "0123456789") != 4 || text[4] != '-' ||
@@ -159,8 +160,15 @@ static bool read_time(const char *text, struct buf *canonical)
 		    hour > 23 || minute > 59 || second > 59)
 			return false;
 		zone = text + used + 1 + more;
-		if (*zone == '.' && isdigit((unsigned char)zone[1]))
-			zone += 1 + strspn(zone + 1, "0123456789");
+		if (*zone == '.' && isdigit((unsigned char)zone[1])) {
+			fraction = zone;
+			fraction_len = 1 + (int)strspn(zone + 1, "0123456789");
+			zone += fraction_len;
+			if (fraction_len > 1 + FRACTION_DIGITS)
+				return false;
+			while (fraction_len > 0 && strchr("0.", fraction[fraction_len - 1]) != NULL)
+				fraction_len--;
+		}
 		if (mark == ' ' && *zone == '\0')
 			zone = "Z";
 		else if (mark == ' ' || !(strcmp(zone, "Z") == 0 ||
@@ -171,8 +179,8 @@ static bool read_time(const char *text, struct buf *canonical)
 	}
 	if (strcmp(zone, "+00:00") == 0 || strcmp(zone, "-00:00") == 0)
 		zone = "Z";
-	buf_printf(canonical, "%04d-%02d-%02dT%02d:%02d:%02d%s", year, month, day, hour, minute,
-		   second, zone);
+	buf_printf(canonical, "%04d-%02d-%02dT%02d:%02d:%02d%.*s%s", year, month, day, hour, minute,
+		   second, fraction_len, fraction, zone);
 	return true;
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "backends/sops_cipher.h"
 #include "backends/sops_scalar.h"
 
 enum { ANCHORS_MAX = 1000, DEFERRED_MAX = 1000 };
@@ -325,6 +326,16 @@ static int on_key(struct reader *r, const yaml_event_t *event, struct error *err
 	return 0;
 }
 
+/* sops writes the encrypted comments of a list as items of it. */
+static bool is_sealed_comment(const struct sops_node *node)
+{
+	struct sops_sealed sealed;
+
+	return node->kind == SOPS_STRING && sops_sealed_read(node->text, node->len, &sealed) &&
+	       sealed.type_len == strlen("comment") &&
+	       memcmp(sealed.type, "comment", sealed.type_len) == 0;
+}
+
 static int on_scalar(struct reader *r, const yaml_event_t *event, struct error *err)
 {
 	AUTO(buf_deinit) struct buf canonical = BUF_INIT(SOPS_DOCUMENT_MAX);
@@ -355,6 +366,10 @@ static int on_scalar(struct reader *r, const yaml_event_t *event, struct error *
 	node = add_value(r, event, kind, buf_string(&canonical), canonical.len, err);
 	if (node == NULL)
 		return -1;
+	if (node->key == NULL && is_sealed_comment(node)) {
+		node->kind = SOPS_COMMENT;
+		node->item = true;
+	}
 	node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	r->last_scalar = node;
 	return remember(r, event->data.scalar.anchor, node, false, err);
