@@ -503,7 +503,7 @@ static int describe_failure(struct http_flight *flight, CURLcode result, struct 
 	const char *origin = flight->pool->origin;
 	const char *detail =
 		flight->detail[0] != '\0' ? flight->detail : curl_easy_strerror(result);
-	long verify_result = X509_V_OK;
+	long verify_result = X509_V_ERR_UNSPECIFIED;
 
 	switch ((int)result) {
 	case CURLE_PEER_FAILED_VERIFICATION:

@@ -137,15 +137,19 @@ static const struct {
 	{ X509_V_ERR_CERT_NOT_YET_VALID, "set this machine's clock, or the server's" },
 	{ X509_V_ERR_HOSTNAME_MISMATCH,
 	  "use a name that is in it as address, or set tls.server_name to one" },
-	{ X509_V_OK, "use a name that is in it as address, or set tls.server_name to one" },
+	/* The chain is good and the name is not: libcurl checks it itself and leaves its "nothing
+	   checked yet". */
+	{ X509_V_ERR_UNSPECIFIED,
+	  "use a name that is in it as address, or set tls.server_name to one" },
 	{ -1, "set tls.ca_file to the CA that signed it" },
 };
 
 int tls_not_trusted(struct error *err, const char *origin, long verify_result, const char *detail)
 {
 	size_t row = 0;
-	const char *wrong =
-		verify_result != X509_V_OK ? X509_verify_cert_error_string(verify_result) : detail;
+	const char *wrong = verify_result != X509_V_ERR_UNSPECIFIED
+				    ? X509_verify_cert_error_string(verify_result)
+				    : detail;
 
 	while (remedies[row].code != verify_result && row + 1 < ARRAY_SIZE(remedies))
 		row++;
