@@ -70,6 +70,14 @@ $(BUILD)/unit: $(TESTS) $(BUILD)/libagent.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $(TESTS) $(BUILD)/libagent.a $(LDLIBS) -lcriterion
 
+# Programs that the fault tests kill, starve and watch.
+FAULT_SOURCES := $(wildcard tests/fault/*.c)
+FAULT_PROGRAMS := $(FAULT_SOURCES:%.c=$(BUILD)/%)
+
+$(FAULT_PROGRAMS): $(BUILD)/tests/fault/%: $(BUILD)/tests/fault/%.o $(BUILD)/libagent.a
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
@@ -80,7 +88,7 @@ $(BUILD)/%.o: %.c
 	@echo "  CC $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(TESTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(TESTS:.o=.d) $(FAULT_PROGRAMS:=.d)
 
 .PHONY: deps test-deps servers
 deps:
@@ -94,8 +102,9 @@ servers: test-deps ## install the real servers that the tests use into the cache
 test: servers ## install what testing needs, build, run every test
 	@$(MAKE) --no-print-directory run-tests
 .PHONY: run-tests
-run-tests: $(BUILD)/agent/agent $(BUILD)/unit
-	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} \
+run-tests: $(BUILD)/agent/agent $(BUILD)/unit $(FAULT_PROGRAMS)
+	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) \
+		BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} \
 		SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} tests/tools/run $(BUILD)/unit tests/e2e tests/fault
 
 unit: $(BUILD)/unit ## build and run the unit tests alone
@@ -133,6 +142,11 @@ static: static-deps ## build $(BUILD)/static/agent/agent, the program of the ima
 .PHONY: image
 image: static ## pack the static program into $(BUILD)/agent-image.tar, an OCI archive
 	@deploy/image $(BUILD)/static/agent/agent agent $(VERSION) $(BUILD)/agent-image.tar
+
+.PHONY: soak
+soak: test-deps $(FAULT_PROGRAMS) ## the fault tests at length: 20 000 random kills
+	@FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) PUBLISH_KILLS=20000 \
+		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/fault
 
 .PHONY: install
 install: all ## install into $(DESTDIR)$(PREFIX)
