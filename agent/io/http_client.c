@@ -76,6 +76,7 @@ struct http_flight {
 	int64_t timeout_ms;
 	bool once;
 	bool too_large;
+	bool head_complete; /* libcurl takes a head that is cut for a reply without a body */
 	unsigned header_count;
 	size_t head_size;
 	char detail[CURL_ERROR_SIZE];
@@ -466,9 +467,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 	if (len > 5 && strncmp(line, "HTTP/", 5) == 0) {
 		/* A new head: what an interim reply (1xx) said does not count. */
 		flight->header_count = 0;
+		flight->head_complete = false;
 		flight->reply.retry_after_ms = -1;
 		buf_reset(&flight->location);
-	} else if (len > 2 && ++flight->header_count > HTTP_HEADERS_MAX) {
+	} else if (len <= 2) {
+		flight->head_complete = true;
+	} else if (++flight->header_count > HTTP_HEADERS_MAX) {
 		flight->too_large = true;
 	}
 	if (header_value(line, len, "Retry-After", value, sizeof(value)))
@@ -531,6 +535,8 @@ static void on_lane_completed(void *context, CURL *easy, CURLcode result)
 	(void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	flight->lane = NULL;
 	note_sent(flight);
+	if (result == CURLE_OK && !flight->head_complete)
+		result = CURLE_PARTIAL_FILE;
 	if (result != CURLE_OK) {
 		(void)describe_failure(flight, result, &flight->error);
 	} else {

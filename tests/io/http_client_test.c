@@ -281,3 +281,212 @@ Test(http_client, a_pool_may_be_freed_from_a_reply, .init = setup, .fini = teard
 	cr_expect_null(pool);
 	cr_expect_str_eq(asked[0].body, "hello", "the reply outlives the pool for this call");
 }
+
+static const char *scripted;
+
+static const char *answer_scripted(struct small_server *s, const char *request)
+{
+	(void)s;
+	(void)request;
+	return scripted;
+}
+
+Test(http_client, counts_the_reply_at_its_limit_with_and_without_a_length, .init = setup,
+     .fini = teardown)
+{
+	static const struct {
+		const char *answer;
+		bool good;
+	} rows[] = {
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", true },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234567890", true },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n12345678901", false },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n5\r\n12345\r\n5\r\n67890\r\n0\r\n\r\n",
+		  true },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n5\r\n12345\r\n6\r\n678901\r\n0\r\n\r\n",
+		  false },
+	};
+	struct asked asked;
+
+	serve(answer_scripted);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		scripted = rows[i].answer;
+		prepare(&asked);
+		asked.request.reply_max = 10;
+		send_it(&asked, 0);
+		loop_run(loop);
+		cr_expect_eq(asked.good, rows[i].good, "row %zu: %s", i, asked.error.text);
+		if (!rows[i].good) {
+			cr_expect_eq(asked.error.code, ERROR_EXHAUSTED, "row %zu", i);
+			cr_expect_not_null(strstr(asked.error.text, "10 bytes"));
+		}
+	}
+}
+
+Test(http_client, takes_64_headers_and_not_one_more, .init = setup, .fini = teardown)
+{
+	struct asked asked;
+
+	serve(answer_scripted);
+	for (unsigned count = HTTP_HEADERS_MAX - 1; count <= HTTP_HEADERS_MAX + 1; count++) {
+		AUTO(buf_deinit) struct buf answer = BUF_INIT(8192);
+
+		buf_puts(&answer, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+		for (unsigned i = 1; i < count; i++)
+			buf_printf(&answer, "X-%u: y\r\n", i);
+		buf_puts(&answer, "\r\n");
+		scripted = answer.data;
+		ask(&asked);
+		cr_expect_eq(asked.good, count <= HTTP_HEADERS_MAX, "%u", count);
+		if (!asked.good)
+			cr_expect_eq(asked.error.code, ERROR_EXHAUSTED);
+	}
+}
+
+Test(http_client, a_reply_that_is_cut_is_no_reply, .init = setup, .fini = teardown)
+{
+	static const struct {
+		const char *answer;
+		bool began;
+	} rows[] = {
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", true },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n", true },
+		{ "HTTP/1.1 200 OK\r\nContent-Le", true },
+		{ "", false },
+		{ "SSH-2.0-OpenSSH\r\n", false },
+	};
+	struct asked asked;
+
+	serve(answer_scripted);
+	server.close_after = true;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		scripted = rows[i].answer;
+		ask(&asked);
+		cr_expect_not(asked.good, "row %zu", i);
+		cr_expect_eq(asked.error.code, ERROR_UNAVAILABLE, "row %zu", i);
+		cr_expect(asked.transfer.request_sent, "row %zu", i);
+		cr_expect_eq(asked.transfer.reply_began, rows[i].began, "row %zu", i);
+	}
+}
+
+static struct stamp noon(const struct clock *clock)
+{
+	(void)clock;
+	return (struct stamp){ 1000, 1795608000000 }; /* Wed, 25 Nov 2026 12:00:00 GMT */
+}
+
+Test(http_client, reads_retry_after_in_seconds_and_dates_within_its_bounds, .init = setup,
+     .fini = teardown)
+{
+	static const struct clock fixed = { noon, NULL };
+	static const struct {
+		const char *value;
+		int64_t ms;
+	} rows[] = {
+		{ "5", 5000 },
+		{ "0", 1000 },
+		{ "1", 1000 },
+		{ "300", 300000 },
+		{ "301", 300000 },
+		{ "99999999999999999999999", 300000 },
+		{ "-1", -1 },
+		{ "5 apples", -1 },
+		{ "", -1 },
+		{ "soon", -1 },
+		{ "Wed, 25 Nov 2026 12:00:30 GMT", 30000 },
+		{ "Wed, 25 Nov 2026 11:00:00 GMT", 1000 },
+		{ "Wed, 25 Nov 2026 18:00:00 GMT", 300000 },
+	};
+	struct asked asked;
+
+	client = http_client_free(client);
+	client = http_client_new(loop, &fixed, &err);
+	serve(answer_scripted);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char answer[200];
+
+		(void)snprintf(answer, sizeof(answer),
+			       "HTTP/1.1 503 No\r\nContent-Length: 0\r\nretry-after: %s\r\n\r\n",
+			       rows[i].value);
+		scripted = answer;
+		ask(&asked);
+		cr_expect_eq(asked.status, 503);
+		cr_expect_eq(asked.retry_after_ms, rows[i].ms, "row %zu: %lld", i,
+			     (long long)asked.retry_after_ms);
+	}
+}
+
+Test(http_client, follows_nothing_by_itself_and_forgets_what_interim_replies_say, .init = setup,
+     .fini = teardown)
+{
+	struct asked asked;
+
+	serve(answer_scripted);
+	scripted = "HTTP/1.1 307 There\r\nContent-Length: 0\r\nLocation: /other\r\n\r\n";
+	ask(&asked);
+	cr_expect_eq(asked.status, 307);
+	cr_expect_eq(server.requests, 1);
+	scripted =
+		"HTTP/1.1 103 Hints\r\nLocation: /bad\r\nRetry-After: 9\r\n\r\n"
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	ask(&asked);
+	cr_expect_eq(asked.status, 200);
+	cr_expect_str_eq(asked.location, "");
+	cr_expect_eq(asked.retry_after_ms, -1);
+}
+
+Test(http_client, opens_no_more_than_its_connections_and_lets_the_others_wait, .init = setup,
+     .fini = teardown)
+{
+	struct asked asked[4 * HTTP_CONNECTIONS_MAX];
+
+	serve(answer_hello);
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		prepare(&asked[i]);
+		send_it(&asked[i], 0);
+	}
+	loop_run(loop);
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+		cr_expect(asked[i].good, "%s", asked[i].error.text);
+	cr_expect_eq(server.accepted, HTTP_CONNECTIONS_MAX);
+}
+
+static void when_over(void *context)
+{
+	(void)context;
+	loop_stop(loop);
+}
+
+Test(http_client, an_idle_pool_keeps_one_connection, .init = setup, .fini = teardown)
+{
+	struct asked asked[HTTP_CONNECTIONS_MAX];
+	struct loop_timer *timer = loop_timer_new(loop, when_over, NULL, &err);
+
+	serve(answer_hello);
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		prepare(&asked[i]);
+		send_it(&asked[i], 0);
+	}
+	loop_run(loop);
+	cr_expect_eq(server.closed, 0);
+	loop_timer_set(timer, clock_now(clock_system()).boot_ms + HTTP_IDLE_OTHERS_MS + 500);
+	loop_run(loop);
+	cr_expect_eq(server.closed, HTTP_CONNECTIONS_MAX - 1);
+	ask(&asked[0]);
+	cr_expect(asked[0].good);
+	cr_expect_eq(server.accepted, HTTP_CONNECTIONS_MAX, "the one that was kept");
+	(void)loop_timer_free(timer);
+}
+
+Test(http_client, takes_no_proxy_from_the_environment, .init = setup, .fini = teardown)
+{
+	struct asked asked;
+
+	(void)setenv("http_proxy", "http://127.0.0.1:1", 1);
+	(void)setenv("ALL_PROXY", "http://127.0.0.1:1", 1);
+	serve(answer_hello);
+	ask(&asked);
+	cr_expect(asked.good, "%s", asked.error.text);
+}
