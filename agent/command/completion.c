@@ -10,6 +10,7 @@
 
 #include "agent/base/text.h"
 #include "agent/command/usage.h"
+#include "agent/config/config.h"
 
 enum { OUTPUT_MAX = 1 << 20 };
 
@@ -282,6 +283,11 @@ static void write_man(struct buf *out)
 		 "The configuration, unless \\fB\\-c\\fR or \\fBAGENT_CONFIG\\fR names one.\n");
 }
 
+static void write_configuration(struct buf *out)
+{
+	config_write_reference(out, backend_types);
+}
+
 /* One row per kind of output. */
 static const struct {
 	const char *name;
@@ -291,6 +297,7 @@ static const struct {
 	{ "zsh", write_zsh },
 	{ "fish", write_fish },
 	{ "man", write_man },
+	{ "configuration", write_configuration },
 };
 
 int completion_write(struct buf *out, const char *kind, const char *name)
@@ -341,12 +348,12 @@ static int run(int argc, char **argv);
 
 const struct command command_completion = {
 	.name = "completion",
-	.arguments = "bash|zsh|fish|man [COMMAND]",
+	.arguments = "bash|zsh|fish|man [COMMAND]|configuration",
 	.summary = "Print a shell's completions, or a manual page.",
 	.details =
-		"For bash: source <(agent completion bash). `agent completion man` prints the page "
-		"of "
-		"the program, `agent completion man COMMAND` that of a command.",
+		"For bash: source <(agent completion bash). `man` prints the page of the program, "
+		"`man "
+		"COMMAND` that of a command, `configuration` the reference of agent.yaml.",
 	.run = run,
 };
 
@@ -361,8 +368,8 @@ static int run(int argc, char **argv)
 		return status;
 	if (completion_write(&out, arguments.kind, arguments.name) < 0) {
 		(void)fprintf(stderr,
-			      "agent completion: there is no '%s'%s%s: bash, zsh, fish, man or man "
-			      "COMMAND\n",
+			      "agent completion: there is no '%s'%s%s: bash, zsh, fish, man, man "
+			      "COMMAND or configuration\n",
 			      arguments.kind, arguments.name != NULL ? " of " : "",
 			      arguments.name != NULL ? arguments.name : "");
 		return EX_USAGE;
