@@ -209,6 +209,31 @@ Test(socket_sink, lets_nobody_in_but_its_own_uid_unless_a_rule_says_so)
 	cr_expect_eq(status_of(ask(&harness, GET("/v1/secrets/db"))), 200);
 }
 
+/* The kernel notes the effective uid at connect; only root may change it. */
+Test(socket_sink, another_uid_sees_nothing_without_a_rule_and_what_its_rule_says_with_one)
+{
+	enum { OTHER = 65534 };
+	struct config_allow rule = { .uid = OTHER, .secrets = { only_db, 1 } };
+	int fd;
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	cr_assert_eq(chmod(harness.directory, 0711), 0);
+	cr_assert_eq(chmod(harness.path, 0666), 0);
+	cr_assert_eq(seteuid(OTHER), 0);
+	fd = client_open(&harness);
+	cr_assert_eq(seteuid(0), 0);
+	cr_expect_eq(status_of(client_ask(&harness, fd, GET("/v1/secrets/db"))), 404);
+	cr_expect_str_eq(body_of(client_ask(&harness, fd, GET("/v1/secrets"))),
+			 "{\"secrets\":[]}\n");
+	cr_expect_str_eq(body_of(client_ask(&harness, fd, GET("/v1/env"))), "{}\n");
+	socket_config.allow = &rule;
+	socket_config.allow_count = 1;
+	cr_expect_eq(status_of(client_ask(&harness, fd, GET("/v1/secrets/db"))), 200);
+	cr_expect_eq(status_of(client_ask(&harness, fd, GET("/v1/secrets/app"))), 404);
+	(void)close(fd);
+}
+
 Test(socket_sink, answers_by_what_it_has)
 {
 	static const struct {
