@@ -119,7 +119,7 @@ FORMATTED = $(shell git ls-files '*.c' '*.h')
 .PHONY: lint lint-deps
 lint-deps: deps
 	@tests/tools/install $(LINT_PACKAGES)
-lint: lint-deps ## the include rule, banned functions, format, clang-tidy
+lint: lint-deps check-docs ## the include rule, banned functions, format, clang-tidy, current docs
 	@tests/tools/lint
 	@clang-format --dry-run --Werror $(FORMATTED)
 	@clang-tidy --quiet --warnings-as-errors='*' $(AGENT_SOURCES) -- $(CPPFLAGS) -std=gnu17 2>/dev/null
@@ -147,6 +147,13 @@ image: static ## pack the static program into $(BUILD)/agent-image.tar, an OCI a
 soak: test-deps $(FAULT_PROGRAMS) ## the fault tests at length: 20 000 random kills
 	@FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) PUBLISH_KILLS=20000 \
 		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/fault
+
+.PHONY: docs check-docs
+docs: $(BUILD)/agent/agent ## write docs/configuration.md from the option tables
+	$< completion configuration >docs/configuration.md
+check-docs: $(BUILD)/agent/agent
+	@$< completion configuration | diff -u docs/configuration.md - || \
+		{ echo "docs/configuration.md is not current: make docs" >&2; exit 1; }
 
 .PHONY: install
 install: all ## install into $(DESTDIR)$(PREFIX)
