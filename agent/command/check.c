@@ -8,9 +8,9 @@
 #include <sysexits.h>
 
 #include "agent/command/command.h"
-#include "agent/config/config.h"
+#include "agent/command/load.h"
 
-enum { POLICY_MAX = 1 << 20, PROBLEMS_MAX = 1 << 20 };
+enum { POLICY_MAX = 1 << 20 };
 
 struct arguments {
 	const char *config;
@@ -80,27 +80,6 @@ static int print_policy(const struct config *config)
 	return fputs(buf_string(&policy), stdout) < 0 || fflush(stdout) != 0 ? EX_IOERR : 0;
 }
 
-static struct config *load(const char *path, struct error *err)
-{
-	AUTO(config_problems_free) struct config_problems problems = { 0 };
-	AUTO(buf_deinit) struct buf lines = BUF_INIT(PROBLEMS_MAX);
-	AUTO(freep) char *file = config_find(path, err);
-	struct config *config;
-
-	if (file == NULL) {
-		err->code = ERROR_INVALID; /* a command that needs one cannot do without */
-		return NULL;
-	}
-	config = config_read(file, backend_types, &problems);
-	if (config != NULL)
-		return config;
-	config_problems_print(&problems, &lines);
-	(void)fputs(buf_string(&lines), stderr);
-	(void)error_set(err, ERROR_INVALID, "%zu problem%s in %s", problems.count,
-			problems.count == 1 ? "" : "s", file);
-	return NULL;
-}
-
 static int print_summary(const struct config *config)
 {
 	int written =
@@ -137,17 +116,15 @@ const struct command command_check = {
 
 static int run(int argc, char **argv)
 {
-	struct config *config;
+	AUTO(config_freep) struct config *config = NULL;
+	AUTO(freep) char *file = NULL;
 	struct arguments arguments = { 0 };
-	struct error err;
 	int status = command_parse(&command_check, parse, argc, argv, &arguments);
 
 	if (status != 0)
 		return status;
-	config = load(arguments.config, &err);
+	config = command_load(arguments.config, &file, &status);
 	if (config == NULL)
-		return command_fail(&err);
-	status = arguments.policy ? print_policy(config) : print_summary(config);
-	(void)config_free(config);
-	return status;
+		return status;
+	return arguments.policy ? print_policy(config) : print_summary(config);
 }

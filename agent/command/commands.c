@@ -7,13 +7,12 @@
 #include "backends/vault.h"
 #include "backends/sops.h"
 
-extern const struct command command_check, command_completion, command_secrets;
+extern const struct command command_secrets, command_status, command_ready, command_check,
+	command_completion;
 
 const struct command *const commands[] = {
-	&command_check,
-	&command_secrets,
-	&command_completion,
-	NULL,
+	&command_secrets, &command_status,     &command_ready,
+	&command_check,	  &command_completion, NULL,
 };
 
 const struct backend_ops *const backend_types[] = {
