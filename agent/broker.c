@@ -22,6 +22,7 @@ struct broker {
 	struct parts *parts;
 
 	bool ticking;
+	bool again;
 	bool first_batch_done;
 	bool news;    /* something settled since the last batch */
 	bool changed; /* versions among it */
@@ -33,8 +34,12 @@ struct broker {
 
 /* ---- what the parts tell ---- */
 
-static void wake(struct broker *broker)
+static void wake(void *context)
 {
+	struct broker *broker = context;
+
+	/* What wakes a tick that is under way may have been looked at already. */
+	broker->again = true;
 	if (!broker->ticking)
 		loop_timer_set(broker->timer, clock_now(broker->setup.clock).boot_ms);
 }
@@ -167,6 +172,7 @@ static void tick(void *context)
 		return;
 	}
 	broker->ticking = true;
+	broker->again = false;
 	(void)tick_sessions(broker->parts);
 	next = tick_tasks(broker->parts, now);
 	/* Again: a task may just have asked for its session. */
@@ -179,7 +185,8 @@ static void tick(void *context)
 	if (flushed)
 		broker_views_changed(broker->parts->views);
 	broker->ticking = false;
-	loop_timer_set(broker->timer, deadline_earlier(next, broker->batch_at));
+	next = deadline_earlier(next, broker->batch_at);
+	loop_timer_set(broker->timer, broker->again ? now.boot_ms : next);
 	if (broker->setup.listener->progress != NULL)
 		broker->setup.listener->progress(broker->setup.listener->context, broker);
 }
@@ -219,8 +226,8 @@ struct broker *broker_new(const struct broker_setup *setup, struct error *err)
 	broker->world = (struct parts_world){
 		.setup = &broker->setup,
 		.client = &broker->client,
-		.session_listener = { session_changed, session_confirmed, broker },
-		.task_listener = { task_settled, broker },
+		.session_listener = { session_changed, session_confirmed, wake, broker },
+		.task_listener = { task_settled, wake, broker },
 		.publisher_listener = { setup->listener->run_hook, setup->listener->context },
 	};
 	broker->timer = loop_timer_new(setup->loop, tick, broker, err);

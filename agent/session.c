@@ -172,9 +172,7 @@ bool session_doubt(struct session *session, const struct secret_version *used)
 	if (boot_now(session) < session->last_probe_boot_ms + SCHEDULE_LOGIN_EVERY_MS)
 		return false;
 	session->wanted_probe = true;
-	if (session->activity == NOTHING) {
-		session->next_at = deadline_earlier(session->next_at, boot_now(session));
-	}
+	session->listener.wake(session->listener.context);
 	return true;
 }
 
@@ -204,7 +202,7 @@ static void login_failed(struct session *session, const struct error *err)
 	session->error = *err;
 	session->failures++;
 	/* A credential file that is not there yet will be: the kubelet writes it. */
-	if (planned.code == ERROR_NOT_FOUND)
+	if (planned.code == ERROR_NOT_FOUND || planned.code == ERROR_INVALID)
 		planned.code = ERROR_UNAVAILABLE;
 	plan(session, schedule_retry_ms(session->clock, &planned, session->failures));
 	if (err->code != ERROR_UNAVAILABLE)
@@ -306,6 +304,7 @@ static void run_done(struct run *run, struct secret_version *result, const struc
 	case NOTHING:
 		break;
 	}
+	session->listener.wake(session->listener.context);
 }
 
 int64_t session_tick(struct session *session)

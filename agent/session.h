@@ -23,6 +23,8 @@ struct session_listener {
 	void (*changed)(void *context, struct session *session, bool replaced);
 	/* A doubt is settled: the session is alive, so the 403 was about the path. */
 	void (*confirmed)(void *context, struct session *session);
+	/* What is due has changed: session_tick again soon. */
+	void (*wake)(void *context);
 	void *context;
 };
 

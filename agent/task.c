@@ -218,6 +218,7 @@ static void run_done(struct run *run, struct secret_version *result, const struc
 	} else if (err->code == ERROR_DENIED && task->used != session_version(task->source->session)) {
 		/* The session was replaced meanwhile. */
 		plan_at(task, clock_now(task->clock).boot_ms + SCHEDULE_WAIT_LEAST_MS);
+		task->listener->wake(task->listener->context);
 	} else if (renewing) {
 		renew_failed(task, err);
 	} else {
@@ -328,6 +329,7 @@ void task_refresh(struct task *task)
 {
 	task->failures = 0;
 	plan_at(task, clock_now(task->clock).boot_ms);
+	task->listener->wake(task->listener->context);
 }
 
 void task_adopt(struct task *task, const struct task *old)

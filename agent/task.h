@@ -19,6 +19,8 @@ struct task_policy {
 struct task_listener {
 	/* `changed`: the entry holds another version than before, or none any more. Else only its state is news. */
 	void (*settled)(void *context, struct task *task, bool changed);
+	/* What is due has changed: task_tick again soon. */
+	void (*wake)(void *context);
 	void *context;
 };
 
