@@ -20,11 +20,13 @@ enum { FILE_MAX = 4 << 20, PORT_MAX = 65535 };
 
 static const char *const sections[] = { "backends", "secrets", "sinks", "env", "audit", NULL };
 
+/* The server of metrics listens on the loopback interface only. */
 static bool listen_is_valid(const char *listen)
 {
 	const char *colon = strrchr(listen, ':');
 	char host[INET6_ADDRSTRLEN + 2];
-	struct in6_addr address;
+	struct in6_addr six;
+	struct in_addr four;
 	struct error err;
 	uint64_t port;
 	size_t len;
@@ -39,11 +41,12 @@ static bool listen_is_valid(const char *listen)
 	if (strcmp(host, "localhost") == 0)
 		return true;
 	if (host[0] != '[')
-		return inet_pton(AF_INET, host, &address) == 1;
+		return inet_pton(AF_INET, host, &four) == 1 &&
+		       ntohl(four.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
 	if (host[len - 1] != ']')
 		return false;
 	host[len - 1] = '\0';
-	return inet_pton(AF_INET6, host + 1, &address) == 1;
+	return inet_pton(AF_INET6, host + 1, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 static void read_metrics(struct reader *reader, const struct global_options *options)
@@ -55,7 +58,7 @@ static void read_metrics(struct reader *reader, const struct global_options *opt
 	if (!listen_is_valid(options->metrics.listen))
 		reader_problem(
 			reader, node->mark,
-			"metrics.listen: '%.80s' is no numeric address and port: write it as "
+			"metrics.listen: '%.80s' is no loopback address with a port: write it as "
 			"127.0.0.1:9102 or [::1]:9102",
 			options->metrics.listen);
 	reader->config->metrics_listen = reader_copy(reader, options->metrics.listen);

@@ -34,7 +34,8 @@ static const struct option log_table[] = {
 static const struct option metrics_table[] = {
 	{ .name = "listen",
 	  .type = OPTION_STRING,
-	  .help = "Address and port of the metrics, as 127.0.0.1:9102 or [::1]:9102; never answers "
+	  .help = "Loopback address and port of the metrics, as 127.0.0.1:9102 or [::1]:9102; "
+		  "never answers "
 		  "with a "
 		  "secret." },
 	{ 0 },
