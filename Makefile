@@ -166,3 +166,5 @@ help: ## this list
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BUILD)
+
+-include tests/fuzz/fuzz.mk

@@ -377,13 +377,15 @@ static int read_value(struct reader *reader, struct yaml_node *node, unsigned de
 	return fail(reader, node->mark, "aliases (*name) are not supported: write the value again");
 }
 
-/* Stands at STREAM-START; the root is an empty scalar already. */
 static int read_stream(struct reader *reader, struct yaml_node *root)
 {
+	/* STREAM-START, and the end or a document. */
 	if (next_event(reader) < 0 || next_event(reader) < 0)
 		return -1;
-	if (reader->event.type == YAML_STREAM_END_EVENT)
+	if (reader->event.type == YAML_STREAM_END_EVENT) {
+		*root = (struct yaml_node){ .mark = { 1, 1 }, .key_mark = { 1, 1 }, .text = "" };
 		return 0;
+	}
 	/* DOCUMENT-START, the root, DOCUMENT-END, STREAM-END. */
 	if (next_event(reader) < 0 || read_value(reader, root, 0) < 0)
 		return -1;
@@ -432,7 +434,6 @@ static int read_document(struct yaml_doc *doc, const void *bytes, size_t len,
 	root = pool_alloc(&doc->pool, sizeof(*root));
 	if (root == NULL || yaml_parser_initialize(&reader.parser) != 1)
 		return error_no_memory(err);
-	*root = (struct yaml_node){ .mark = { 1, 1 }, .key_mark = { 1, 1 }, .text = "" };
 	/* Told, not guessed: nobody writes a configuration in UTF-16. */
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&reader.parser, bytes, len);

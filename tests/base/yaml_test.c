@@ -25,6 +25,7 @@ Test(yaml, nodes_know_their_places_and_order)
 	doc = read_text(text, &err);
 	cr_assert_not_null(doc, "%s", err.text);
 	cr_assert_eq(yaml_doc_root(doc)->type, YAML_IS_MAP);
+	cr_assert_null(yaml_doc_root(doc)->text);
 	cr_assert_eq(yaml_doc_root(doc)->count, 2);
 	secrets = yaml_doc_root(doc)->first;
 	cr_assert_str_eq(secrets->key, "secrets");
@@ -108,6 +109,7 @@ Test(yaml, an_empty_document_is_null)
 		cr_assert_not_null(doc, "%s", err.text);
 		cr_assert_eq(yaml_doc_root(doc)->type, YAML_IS_SCALAR);
 		cr_assert_eq(yaml_doc_root(doc)->core, YAML_CORE_NULL);
+		cr_assert_eq(yaml_doc_root(doc)->text_len, strlen(yaml_doc_root(doc)->text));
 	}
 }
 

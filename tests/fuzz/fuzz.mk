@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# A libFuzzer target per tests/fuzz/NAME_fuzz.c, which clang builds with what parses: base, backends, certs. A run is
+# short (FUZZ_SECONDS each) and starts from tests/fuzz/corpus/NAME; what it finds stays in $(FUZZ_BUILD)/found.
+
+FUZZ_CC      ?= $(firstword $(notdir $(shell which clang clang-19 clang-16 clang-14)))
+FUZZ_SECONDS ?= 10
+FUZZ_BUILD   := $(BUILD)/fuzz
+FUZZ_FLAGS   := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=all
+FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
+FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(shell find agent/base backends certs -name '*.c' 2>/dev/null | sort))
+
+$(FUZZ_BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@$(FUZZ_CC) $(CPPFLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+
+$(FUZZ_BUILD)/%_fuzz: $(FUZZ_BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_OBJECTS)
+	@$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+
+-include $(FUZZ_OBJECTS:.o=.d) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/tests/fuzz/%_fuzz.d)
+
+.PRECIOUS: $(FUZZ_BUILD)/%.o
+
+.PHONY: fuzz
+fuzz: $(FUZZ_TARGETS:%=fuzz-%) ## feed each parser random bytes, FUZZ_SECONDS each
+
+.PHONY: $(FUZZ_TARGETS:%=fuzz-%)
+$(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(FUZZ_BUILD)/%_fuzz
+	@mkdir -p $(FUZZ_BUILD)/found/$*
+	$< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -print_final_stats=0 -verbosity=0 \
+		-artifact_prefix=$(FUZZ_BUILD)/found/$*- $(FUZZ_BUILD)/found/$* $(wildcard tests/fuzz/corpus/$*)
