@@ -1,22 +1,25 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A version as bytes: json, env, yaml, raw, pem. The same writers serve files, the socket and `agent get`.
+ * A version as bytes: json, env, yaml, raw, pem. The same writers serve files, the socket and
+ * `agent get`.
  */
 #include "agent/base/buf.h"
 #include "agent/base/model.h"
 #include "agent/config/config.h"
 
-/* Appends. ERROR_BAD_DATA names the field that the format cannot carry: NUL in env, two fields that make one
- * variable, bytes that are not UTF-8 in json or yaml, several fields in raw, no certificate in pem. */
+/* Appends. ERROR_BAD_DATA names the field that the format cannot carry: NUL in env, two fields that
+ * make one variable, bytes that are not UTF-8 in json or yaml, several fields in raw, no
+ * certificate in pem. */
 int format_write(struct buf *out, const struct secret_version *version, enum file_format format,
 		 struct error *err) MUST_USE;
 
-/* {"field": value, …} with the original types; fields that are not UTF-8 strings are left to the caller, who
- * gets their count. */
+/* {"field": value, …} with the original types; fields that are not UTF-8 strings are left to the
+ * caller, who gets their count. */
 size_t format_write_json_fields(struct buf *out, const struct secret_version *version);
 
-/* The field that a reference names: a field's name, or a pointer that starts with / and whose components are
- * percent-decoded (/a/b is the field a.b). NULL with ERROR_NOT_FOUND; ERROR_INVALID for a malformed pointer. */
+/* The field that a reference names: a field's name, or a pointer that starts with / and whose
+ * components are percent-decoded (/a/b is the field a.b). NULL with ERROR_NOT_FOUND; ERROR_INVALID
+ * for a malformed pointer. */
 const struct field *format_find_field(const struct secret_version *version, const char *reference,
 				      struct error *err) MUST_USE;
