@@ -56,6 +56,11 @@ static int open_directory(const char *path, const char *name, struct error *err)
 	if (name != path)
 		(void)snprintf(directory, sizeof(directory), "%.*s", (int)(name - path), path);
 	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return error_set(err, ERROR_INVALID,
+				 "the directory of the socket '%s' is not there: make it, or name "
+				 "another path",
+				 path);
 	if (fd < 0)
 		return error_errno(err, errno, "cannot open the directory of the socket '%s'",
 				   path);
