@@ -40,7 +40,10 @@ void host_close(struct host *host)
 {
 	host->broker = broker_free(host->broker);
 	sandbox_deinit(&host->sandbox);
-	if (host->loop != NULL)
+	if (host->loop != NULL) {
+		/* Ends by itself: answers in flight have HTTP_SERVER_CLOSE_MS. */
+		loop_run(host->loop);
 		host->loop = loop_free(host->loop);
+	}
 	host->environment = environment_free(host->environment);
 }
