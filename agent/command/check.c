@@ -9,12 +9,14 @@
 
 #include "agent/command/command.h"
 #include "agent/command/load.h"
+#include "agent/survey.h"
 
-enum { POLICY_MAX = 1 << 20 };
+enum { POLICY_MAX = 1 << 20, ONLINE_TIMEOUT_MS = 30000 };
 
 struct arguments {
 	const char *config;
 	bool policy;
+	bool online;
 };
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -27,6 +29,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case 'p':
 		arguments->policy = true;
+		return 0;
+	case 'o':
+		arguments->online = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", argument);
@@ -80,6 +85,30 @@ static int print_policy(const struct config *config)
 	return fputs(buf_string(&policy), stdout) < 0 || fflush(stdout) != 0 ? EX_IOERR : 0;
 }
 
+static int print_survey(const struct config *config, bool policies)
+{
+	AUTO(buf_deinit) struct buf report = BUF_INIT(POLICY_MAX);
+	AUTO(buf_deinit) struct buf policy = BUF_INIT(POLICY_MAX);
+	const struct survey_request request = {
+		.config = config,
+		.timeout_ms = ONLINE_TIMEOUT_MS,
+		.report = &report,
+		.policy = policies ? &policy : NULL,
+	};
+	struct error err = ERROR_INIT;
+	int status;
+
+	log_setup(LOG_ERROR, LOG_TEXT);
+	status = survey_run(&request, &err);
+	if (err.code != ERROR_NONE)
+		return command_fail(&err);
+	/* A policy is for a file: what is said about the paths must not end up in it. */
+	if (fputs(buf_string(&report), policies ? stderr : stdout) < 0 || fputs(buf_string(&policy), stdout) < 0 ||
+	    fflush(stdout) != 0)
+		return EX_IOERR;
+	return status;
+}
+
 static int print_summary(const struct config *config)
 {
 	int written =
@@ -97,6 +126,9 @@ static int print_summary(const struct config *config)
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0,
 	  "The configuration (default: $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml)", 0 },
+	{ "online", 'o', NULL, 0,
+	  "Sign in and say for each declared path whether it may be read; the exit status tells the first that may not",
+	  0 },
 	{ "policy", 'p', NULL, 0,
 	  "Print the least policy that the declared paths need, for each backend that has policies",
 	  0 },
@@ -126,5 +158,7 @@ static int run(int argc, char **argv)
 	config = command_load(arguments.config, &file, &status);
 	if (config == NULL)
 		return status;
+	if (arguments.online)
+		return print_survey(config, arguments.policy);
 	return arguments.policy ? print_policy(config) : print_summary(config);
 }

@@ -239,3 +239,20 @@ def test_the_process_is_closed_to_debuggers_and_neighbours(bao, serve, tmp_path)
     hardening = sidecar.status()["hardening"]
     assert hardening["seccomp"] == "on" and hardening["dumpable"] == "no" and hardening["landlock"].startswith("abi")
     assert os.stat(f"/proc/{sidecar.process.pid}/environ").st_uid == 0
+
+
+def test_check_online_says_for_each_path_whether_it_may_be_read(bao, agent, run, tmp_path):
+    bao.put("survey/a", value="one")
+    role = bao.approle("survey", READ_POLICY, str(tmp_path))
+    secrets = {"a": kv("survey/a"), "cert": {"backend": "vault", "path": "pki/issue/web", "write": {"common_name": "x"}}}
+    sidecar = Sidecar(agent, tmp_path, approle_config(bao, tmp_path, role, secrets))
+    before = len(bao.requests())
+    done = run("check", "--online", "--policy", "-c", sidecar.file)
+    assert done.returncode == 77
+    assert "a\tvault:secret/survey/a\tmay be read" in done.stderr
+    assert "cert\tvault:pki/issue/web\tdenied" in done.stderr
+    assert 'path "secret/data/survey/a" {\n  capabilities = ["read"]\n}' in done.stdout
+    assert "survey/a\"" not in done.stdout.replace("secret/data/survey/a\"", ""), "the mount's version is known by now"
+    asked = [request["path"] for request in bao.requests()[before:]]
+    assert "secret/data/survey/a" not in asked, "nothing is read"
+    assert asked[-1] == "auth/token/revoke-self"
