@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
-#include <openssl/crypto.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -70,10 +69,4 @@ Test(wipe, empty_requests_are_memory_too)
 	for (size_t i = 0; i < 30; i++)
 		cr_assert_eq(zeros[i], 0);
 	wipe_free(NULL);
-}
-
-Test(wipe, a_library_that_has_allocated_is_too_late)
-{
-	OPENSSL_free(OPENSSL_malloc(BLOCK));
-	cr_assert_eq(wipe_install(), -1);
 }
