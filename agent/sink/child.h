@@ -25,7 +25,8 @@ struct child_sink_events {
 	void (*child_ended)(void *context, int status);
 	/* The command of child_sink_exec ended. */
 	void (*hook_done)(void *context, int status);
-	/* The launcher is gone: end at once. Nothing is called after this. */
+	/* The launcher wants nothing more, or is gone: revoke what may be, and end. Nothing is
+	 * called after this. */
 	void (*closed)(void *context);
 };
 
