@@ -311,6 +311,9 @@ static unsigned copies(const char *head, const char *tail)
 	while (fgets(line, sizeof(line), maps) != NULL) {
 		if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) != 3 || rights[1] != 'w')
 			continue;
+		/* The terabytes that a sanitizer reserves are not where values go. */
+		if (end - start > 1UL << 30)
+			continue;
 		for (unsigned long at = start; at < end; at += 1 << 20) {
 			size_t want = end - at < sizeof(window) ? end - at : sizeof(window);
 			ssize_t got;
