@@ -127,6 +127,17 @@ static const char *sops_watched_file(const struct backend *backend)
 	return backend->options->file;
 }
 
+/* The key file, unless an option names it, which the sandbox sees by itself. */
+static const char *sops_reads(const struct backend *backend, size_t i)
+{
+	const char *named = backend->options->age_key_file;
+
+	if (i > 0 || backend->key_file == NULL ||
+	    (named != NULL && strcmp(named, backend->key_file) == 0))
+		return NULL;
+	return backend->key_file;
+}
+
 /* --- fetching --- */
 
 static enum exchange_next ask_file(struct fetch *fetch, const char *path, size_t max, bool secret)
@@ -292,5 +303,6 @@ const struct backend_ops sops_backend = {
 	.open = sops_open,
 	.close = sops_close,
 	.watched_file = sops_watched_file,
+	.reads = sops_reads,
 	.fetch = sops_fetch,
 };

@@ -264,6 +264,17 @@ struct plain {
 	struct sops_edits edits;
 };
 
+/* What would end the line, or what YAML does not know, becomes a question mark. */
+static void put_comment(struct buf *out, const struct sops_node *node, enum sops_format format)
+{
+	buf_putc(out, '#');
+	if (format == SOPS_YAML)
+		sops_write_yaml_comment(out, node->text, node->len);
+	else
+		for (size_t i = 0; i < node->len; i++)
+			buf_putc(out, (char)(node->text[i] == '\n' ? '?' : node->text[i]));
+}
+
 /* A block of lines may stand where nothing follows on the line. */
 static int block_indent(const struct sops_document *document, const struct sops_node *node)
 {
@@ -321,8 +332,7 @@ static int plain_leaf(struct sops_walk *walk, struct sops_node *node, bool encry
 		/* One that stands as an item takes its dash along. */
 		while (node->item && span.start > 0 && p->document->source.data[span.start] != '-')
 			span.start--;
-		buf_putc(&text, '#');
-		buf_put(&text, node->text, node->len);
+		put_comment(&text, node, p->document->tree.format);
 		return sops_edits_add(&p->edits, span, &text, err);
 	}
 	if (!encrypted || node->len == 0)
@@ -445,8 +455,7 @@ static void put_yaml(struct buf *out, const struct sops_node *node, unsigned ind
 		for (unsigned i = 0; i < indent; i++)
 			buf_putc(out, ' ');
 		if (child->kind == SOPS_COMMENT) {
-			buf_puts(out, "#");
-			buf_puts(out, child->text);
+			put_comment(out, child, SOPS_YAML);
 			buf_putc(out, '\n');
 			continue;
 		}
@@ -471,7 +480,8 @@ static int put_dotenv(struct buf *out, const struct sops_node *root, struct erro
 {
 	for (const struct sops_node *child = root->first; child != NULL; child = child->next) {
 		if (child->kind == SOPS_COMMENT) {
-			buf_printf(out, "#%s\n", child->text);
+			put_comment(out, child, SOPS_DOTENV);
+			buf_putc(out, '\n');
 			continue;
 		}
 		if (!shown(child))

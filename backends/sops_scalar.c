@@ -365,3 +365,17 @@ void sops_write_yaml_scalar(struct buf *buf, const struct sops_node *node, int i
 	else
 		sops_write_json_scalar(buf, node);
 }
+
+void sops_write_yaml_comment(struct buf *buf, const char *text, size_t len)
+{
+	size_t size;
+
+	for (size_t i = 0; i < len; i += size) {
+		uint32_t c = character(text + i, &size);
+
+		if (must_escape(c) && c != '\t')
+			buf_putc(buf, '?');
+		else
+			buf_put(buf, text + i, size);
+	}
+}

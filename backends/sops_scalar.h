@@ -21,3 +21,6 @@ void sops_write_json_scalar(struct buf *buf, const struct sops_node *node);
  * as in {…}. */
 void sops_write_yaml_scalar(struct buf *buf, const struct sops_node *node, int indent);
 void sops_write_yaml_string(struct buf *buf, const char *text, size_t len, int indent);
+
+/* Appends what follows the # of a comment, on one line. */
+void sops_write_yaml_comment(struct buf *buf, const char *text, size_t len);

@@ -382,7 +382,7 @@ static int on_start(struct reader *r, const yaml_event_t *event, bool map, struc
 	struct sops_node *node;
 
 	r->last_scalar = NULL;
-	if (r->depth > SOPS_DEPTH_MAX)
+	if (r->depth >= SOPS_DEPTH_MAX)
 		return error_set(err, ERROR_BAD_DATA, "line %zu: nested deeper than %d",
 				 event->start_mark.line + 1, SOPS_DEPTH_MAX);
 	if (top(r) != NULL && top(r)->node->kind == SOPS_MAP && top(r)->key == NULL)
