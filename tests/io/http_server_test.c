@@ -491,6 +491,19 @@ Test(http_server_made, refuses_names_that_it_cannot_take)
 	harness_close(&harness);
 }
 
+Test(http_server_made, says_that_its_directory_is_not_there)
+{
+	struct error err = ERROR_INIT;
+
+	harness_open(&harness);
+	cr_expect_null(http_server_new(harness.loop, &harness_clock,
+				       &(struct http_listen){ .path = "/nonexistent/agent.sock" },
+				       serve, NULL, &err));
+	cr_expect_eq(err.code, ERROR_INVALID);
+	cr_expect_not_null(strstr(err.text, "/nonexistent/agent.sock"));
+	harness_close(&harness);
+}
+
 Test(http_server_made, listens_on_loopback_addresses_alone)
 {
 	static const char *const refused[] = { "0.0.0.0:0",	 "10.0.0.1:80", ":80",
