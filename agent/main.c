@@ -9,6 +9,7 @@
 
 #include "agent/base/wipe.h"
 #include "agent/command/usage.h"
+#include "agent/harden.h"
 
 /* A closed standard stream's number would go to the next file that is opened, and the log into that
  * file. What is opened here closes at exec, so that a child finds its streams as they were. */
@@ -21,6 +22,9 @@ static void reserve_standard_streams(void)
 
 int main(int argc, char **argv)
 {
+	/* No debugger of our uid from here on; a failure is told where the rest of the hardening
+	 * is. */
+	(void)harden_early();
 	if (wipe_install() < 0) {
 		(void)fputs(
 			"agent: cannot install the wiping allocator: a library allocated memory "

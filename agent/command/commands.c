@@ -4,16 +4,30 @@
  */
 #include "agent/base/backend.h"
 #include "agent/command/command.h"
-#include "backends/vault.h"
 #include "backends/sops.h"
+#include "backends/vault.h"
 
-extern const struct command command_secrets, command_status, command_ready, command_check,
+/* clang-format off: a row each */
+extern const struct command
+	command_serve,
+	command_get,
+	command_secrets,
+	command_status,
+	command_ready,
+	command_check,
 	command_completion;
 
 const struct command *const commands[] = {
-	&command_secrets, &command_status,     &command_ready,
-	&command_check,	  &command_completion, NULL,
+	&command_serve,
+	&command_get,
+	&command_secrets,
+	&command_status,
+	&command_ready,
+	&command_check,
+	&command_completion,
+	NULL,
 };
+/* clang-format on */
 
 const struct backend_ops *const backend_types[] = {
 	&vault_backend,
