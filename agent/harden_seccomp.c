@@ -47,6 +47,7 @@ static const char *const allowed[] = {
 	"_llseek",
 	"fsync",
 	"fdatasync",
+	"syncfs",
 	"fallocate",
 	"stat",
 	"fstat",
