@@ -158,9 +158,10 @@ static inline struct tls_server tls_start(const struct tls_pair *leaf,
 	return server;
 }
 
-/* The client's connections must have been closed: the child serves one to its end. */
 static inline void tls_stop(struct tls_server *server)
 {
 	(void)close(server->stop);
+	/* A second server holds a copy of the first one's pipe. */
+	(void)kill(server->pid, SIGTERM);
 	(void)waitpid(server->pid, NULL, 0);
 }
