@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything that happens ends in one tick: sessions, tasks and publishers do what is due and say when they are
- * due next; the earliest becomes the timer's deadline. Callbacks only note what happened and ask for a tick.
+ * Everything that happens ends in one tick: sessions, tasks and publishers do what is due and say
+ * when they are due next; the earliest becomes the timer's deadline. Callbacks only note what
+ * happened and ask for a tick.
  */
 #include "agent/broker.h"
 
@@ -9,8 +10,9 @@
 #include "agent/parts.h"
 
 enum {
-	BATCH_MS = 20,         /* versions that arrive within this time make one generation */
-	FIRST_BATCH_MS = 1000, /* what is in flight at the start may hold the first generation back this long */
+	BATCH_MS = 20,	       /* versions that arrive within this time make one generation */
+	FIRST_BATCH_MS = 1000, /* what is in flight at the start may hold the first generation back
+				  this long */
 	REVOKE_MS = 2000,
 };
 
@@ -245,7 +247,8 @@ int broker_reconfigure(struct broker *broker, const struct config *config, struc
 {
 	if (open_all(broker, config, err) < 0)
 		return -1;
-	/* Everything that was in flight is gone; what has no version yet is fetched, and all of it published. */
+	/* Everything that was in flight is gone; what has no version yet is fetched, and all of it
+	 * published. */
 	broker->first_batch_done = false;
 	broker->batch_at = clock_now(broker->setup.clock).boot_ms + FIRST_BATCH_MS;
 	broker->news = true;
@@ -268,7 +271,8 @@ void broker_close(struct broker *broker, bool revoke)
 	broker->closing = true;
 	broker->close_at = clock_now(broker->setup.clock).boot_ms + REVOKE_MS;
 	for (size_t i = 0; revoke && i < broker->parts->source_count; i++)
-		broker->revoking += session_revoke(broker->parts->sources[i].session, revoked, broker);
+		broker->revoking +=
+			session_revoke(broker->parts->sources[i].session, revoked, broker);
 	wake(broker);
 }
 
@@ -301,7 +305,8 @@ bool broker_published(const struct broker *broker)
 /* Waiting does not mend these. */
 static bool is_verdict(enum error_code code)
 {
-	return code == ERROR_DENIED || code == ERROR_NOT_FOUND || code == ERROR_INVALID || code == ERROR_BAD_DATA;
+	return code == ERROR_DENIED || code == ERROR_NOT_FOUND || code == ERROR_INVALID ||
+	       code == ERROR_BAD_DATA;
 }
 
 const struct error *broker_verdict(const struct broker *broker, const struct store_entry **ret)
@@ -339,7 +344,8 @@ bool broker_lease_free(const struct broker *broker)
 	const struct store *store = &broker->parts->store;
 
 	for (size_t i = 0; i < store->count; i++)
-		if (store->entries[i].version != NULL && store->entries[i].version->lease.kind == LEASE_TIMED)
+		if (store->entries[i].version != NULL &&
+		    store->entries[i].version->lease.kind == LEASE_TIMED)
 			return false;
 	return true;
 }

@@ -1,8 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns one of each: sources, tasks, store, sinks and the timer that drives them. The only module that knows
- * them all; the commands say what they want of it and listen.
+ * Owns one of each: sources, tasks, store, sinks and the timer that drives them. The only module
+ * that knows them all; the commands say what they want of it and listen.
  */
 #include <stdbool.h>
 
@@ -32,8 +32,8 @@ struct broker_setup {
 	void *environment;
 	const struct status_fact *hardening; /* for status */
 	size_t hardening_count;
-	bool once;        /* fetch each secret until it is there, then rest */
-	bool sinks;       /* open files, sockets and metrics of the configuration */
+	bool once;  /* fetch each secret until it is there, then rest */
+	bool sinks; /* open files, sockets and metrics of the configuration */
 };
 
 /* Opens backends and sinks; asks nothing yet. What `setup` points to outlives the broker. */
@@ -53,8 +53,9 @@ const struct store *broker_store(const struct broker *broker);
 /* True when the last batch stands in every files sink. */
 bool broker_published(const struct broker *broker);
 
-/* The worst that stands between the secrets and being ready: the first error in the configuration's order that
- * waiting does not mend (denied, missing, invalid), else the first other one; NULL when every secret is there. */
+/* The worst that stands between the secrets and being ready: the first error in the configuration's
+ * order that waiting does not mend (denied, missing, invalid), else the first other one; NULL when
+ * every secret is there. */
 const struct error *broker_trouble(const struct broker *broker, const struct store_entry **entry);
 
 /* The same, but only errors that waiting does not mend. */
@@ -71,6 +72,8 @@ const struct source *broker_source(const struct broker *broker, size_t i);
 size_t broker_publisher_count(const struct broker *broker);
 const struct publisher *broker_publisher(const struct broker *broker, size_t i);
 
-/* Applies another configuration whole, or not at all: secrets that it declares alike keep their versions, backends
- * that it declares alike their sessions. The old configuration is not used after this has returned 0. */
-int broker_reconfigure(struct broker *broker, const struct config *config, struct error *err) MUST_USE;
+/* Applies another configuration whole, or not at all: secrets that it declares alike keep their
+ * versions, backends that it declares alike their sessions. The old configuration is not used after
+ * this has returned 0. */
+int broker_reconfigure(struct broker *broker, const struct config *config,
+		       struct error *err) MUST_USE;

@@ -39,7 +39,8 @@ static struct status_backend *list_backends(const struct broker *broker)
 		backends[i] = (struct status_backend){
 			.name = source->config->name,
 			.state = session_state_name(source->session),
-			.session_expires_real_ms = session != NULL ? lease_expires_real_ms(&session->lease) : 0,
+			.session_expires_real_ms =
+				session != NULL ? lease_expires_real_ms(&session->lease) : 0,
 			.error = session_error(source->session),
 			.requests = wire_requests(source->wire),
 		};
@@ -70,12 +71,14 @@ static struct named_sink list_sinks(const struct broker_views *views)
 	if (list.sinks == NULL || list.names == NULL)
 		return list;
 	for (size_t i = 0; i < count; i++) {
-		const struct publisher *publisher = i < files ? broker_publisher(views->broker, i) : NULL;
+		const struct publisher *publisher =
+			i < files ? broker_publisher(views->broker, i) : NULL;
 		struct status_sink *sink = &list.sinks[i];
 
 		sink->name = list.names[i];
 		if (publisher != NULL) {
-			(void)snprintf(list.names[i], SINK_NAME_MAX, "files:%s", publisher_directory(publisher));
+			(void)snprintf(list.names[i], SINK_NAME_MAX, "files:%s",
+				       publisher_directory(publisher));
 			sink->error = publisher_error(publisher);
 			sink->generation = publisher_generation(publisher);
 			sink->state = sink->error->code != ERROR_NONE ? "failed"
@@ -101,7 +104,8 @@ static int write_view(const struct broker_views *views, status_writer *writer, s
 	const struct broker_setup *setup = views->setup;
 	AUTO(freep) struct status_backend *backends = list_backends(views->broker);
 	AUTO(free_sinks) struct named_sink sinks = list_sinks(views);
-	AUTO(freep) struct status_fact *facts = calloc(setup->hardening_count + FACTS_MORE, sizeof(*facts));
+	AUTO(freep)
+	struct status_fact *facts = calloc(setup->hardening_count + FACTS_MORE, sizeof(*facts));
 	struct arena_stats arena = arena_stats();
 	char locked[NUMBER_MAX], mapped[NUMBER_MAX];
 	struct error err;
@@ -165,15 +169,17 @@ static int open_views(struct broker_views *views, struct error *err)
 	if (views->sockets == NULL)
 		return error_no_memory(err);
 	for (size_t i = 0; i < config->socket_count; i++) {
-		views->sockets[i] = socket_sink_new(setup->loop, setup->clock, config, &config->sockets[i],
-						    views->store, &views->answers, views->audit, err);
+		views->sockets[i] =
+			socket_sink_new(setup->loop, setup->clock, config, &config->sockets[i],
+					views->store, &views->answers, views->audit, err);
 		if (views->sockets[i] == NULL)
 			return -1;
 		views->socket_count++;
 	}
 	if (config->metrics_listen == NULL)
 		return 0;
-	views->metrics = metrics_listener_new(setup->loop, setup->clock, config->metrics_listen, &views->answers, err);
+	views->metrics = metrics_listener_new(setup->loop, setup->clock, config->metrics_listen,
+					      &views->answers, err);
 	return views->metrics != NULL ? 0 : -1;
 }
 
@@ -191,7 +197,8 @@ struct broker_views *broker_views_new(const struct store *store, const struct br
 	views->broker = broker;
 	views->setup = setup;
 	views->config = config;
-	views->answers = (struct socket_views){ answer_status, answer_metrics, answer_ready, views };
+	views->answers =
+		(struct socket_views){ answer_status, answer_metrics, answer_ready, views };
 	return open_views(views, err) == 0 ? views : broker_views_free(views);
 }
 

@@ -7,7 +7,8 @@
 
 struct broker_views;
 
-/* Opens the configuration's audit, sockets and metrics listener, on this store. What is given outlives the views. */
+/* Opens the configuration's audit, sockets and metrics listener, on this store. What is given
+ * outlives the views. */
 struct broker_views *broker_views_new(const struct store *store, const struct broker *broker,
 				      const struct broker_setup *setup, const struct config *config,
 				      struct error *err) MUST_USE;

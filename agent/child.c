@@ -16,8 +16,10 @@ struct child {
 	struct child_sink *sink;
 	struct loop_timer *timeout;
 	struct loop_signal *term;
-	uint64_t generation; /* of the store, when the last environment was handed over; 0: none was */
-	bool sinks; /* the configuration has files or sockets: they are served while the child runs */
+	uint64_t generation; /* of the store, when the last environment was handed over; 0: none was
+			      */
+	bool sinks; /* the configuration has files or sockets: they are served while the child runs
+		     */
 	bool given;
 	bool ending;
 	int status;
@@ -37,7 +39,8 @@ static void end(struct child *child, int status, bool revoke)
 
 static void tell_launcher(const struct child *child, const struct error *err)
 {
-	if (child->sink == NULL || child_sink_fail(child->sink, error_exit_status(err->code), err->text) < 0)
+	if (child->sink == NULL ||
+	    child_sink_fail(child->sink, error_exit_status(err->code), err->text) < 0)
 		log_error("the launcher cannot be told", LOG_ERR(err));
 }
 
@@ -60,7 +63,9 @@ static const struct error *needed_verdict(const struct child *child, const struc
 {
 	const struct error *verdict = broker_verdict(child->host.broker, ret);
 
-	return verdict != NULL && variables_need(child->config, child->request, (*ret)->spec->name) ? verdict : NULL;
+	return verdict != NULL && variables_need(child->config, child->request, (*ret)->spec->name)
+		       ? verdict
+		       : NULL;
 }
 
 static bool needed_are_there(const struct child *child)
@@ -115,7 +120,8 @@ static void progress(void *context, struct broker *broker)
 	}
 	if (!child->given && child->sinks && !broker_published(broker))
 		return;
-	if (!needed_are_there(child) || (child->given && broker_store(broker)->generation == child->generation))
+	if (!needed_are_there(child) ||
+	    (child->given && broker_store(broker)->generation == child->generation))
 		return;
 	if (!child->given || child->request->watch)
 		hand_over(child);
@@ -139,7 +145,8 @@ static void timed_out(void *context)
 
 	text_write_duration(&waited, child->request->timeout_ms);
 	(void)error_set(&late, ERROR_UNAVAILABLE, "not within %s: %s", buf_string(&waited),
-			trouble != NULL && trouble->code != ERROR_NONE ? trouble->text : "no answer");
+			trouble != NULL && trouble->code != ERROR_NONE ? trouble->text
+								       : "no answer");
 	fail(child, entry, &late);
 }
 
@@ -159,7 +166,8 @@ static void launcher_gone(void *context)
 	end(context, 0, true);
 }
 
-static int start(struct child *child, int channel, const struct broker_listener *listener, struct error *err)
+static int start(struct child *child, int channel, const struct broker_listener *listener,
+		 struct error *err)
 {
 	static const struct child_sink_events events = {
 		.child_ended = child_ended,
@@ -176,16 +184,19 @@ static int start(struct child *child, int channel, const struct broker_listener 
 	if (child->term == NULL || child->timeout == NULL)
 		return -1;
 	if (child->request->timeout_ms > 0)
-		loop_timer_set(child->timeout, clock_now(clock_system()).boot_ms + child->request->timeout_ms);
+		loop_timer_set(child->timeout,
+			       clock_now(clock_system()).boot_ms + child->request->timeout_ms);
 	child->sinks = child->config->files_count + child->config->socket_count > 0;
-	return host_start(&child->host, child->config, HOST_ALLOW_DEGRADED | (child->sinks ? HOST_SINKS : 0),
-			  listener, err);
+	return host_start(&child->host, child->config,
+			  HOST_ALLOW_DEGRADED | (child->sinks ? HOST_SINKS : 0), listener, err);
 }
 
 int child_broker_main(const struct config *config, const struct run_request *request, int channel)
 {
 	struct child child = { .config = config, .request = request };
-	const struct broker_listener listener = { .progress = progress, .closed = closed, .context = &child };
+	const struct broker_listener listener = { .progress = progress,
+						  .closed = closed,
+						  .context = &child };
 	struct error err = ERROR_INIT;
 
 	if (start(&child, channel, &listener, &err) == 0) {

@@ -1,7 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The broker's part of `agent run`: fetches, hands the environment to the launcher, keeps leases alive.
+ * The broker's part of `agent run`: fetches, hands the environment to the launcher, keeps leases
+ * alive.
  */
 #include "agent/config/config.h"
 #include "agent/run_request.h"

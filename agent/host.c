@@ -30,7 +30,8 @@ int host_start(struct host *host, const struct config *config, unsigned flags,
 	host->broker = broker_new(&setup, err);
 	if (host->broker == NULL)
 		return -1;
-	if (sandbox_enter(&host->sandbox, config, host->broker, (flags & HOST_ALLOW_DEGRADED) != 0, err) < 0)
+	if (sandbox_enter(&host->sandbox, config, host->broker, (flags & HOST_ALLOW_DEGRADED) != 0,
+			  err) < 0)
 		return -1;
 	broker_start(host->broker);
 	return 0;

@@ -15,15 +15,17 @@ struct host {
 };
 
 enum host_flags {
-	HOST_ONCE = 1,           /* fetch once, then rest */
-	HOST_SINKS = 2,          /* files, sockets, metrics */
+	HOST_ONCE = 1,		 /* fetch once, then rest */
+	HOST_SINKS = 2,		 /* files, sockets, metrics */
 	HOST_ALLOW_DEGRADED = 4, /* go on where the kernel lacks a hardening */
 };
 
-/* Takes the environment and makes the loop; nothing else runs yet, so the caller may add to the loop. */
+/* Takes the environment and makes the loop; nothing else runs yet, so the caller may add to the
+ * loop. */
 int host_open(struct host *host, struct error *err) MUST_USE;
 
-/* Opens the broker, hardens the process for good and starts the first fetches. What is given outlives the host. */
+/* Opens the broker, hardens the process for good and starts the first fetches. What is given
+ * outlives the host. */
 int host_start(struct host *host, const struct config *config, unsigned flags,
 	       const struct broker_listener *listener, struct error *err) MUST_USE;
 

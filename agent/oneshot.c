@@ -24,7 +24,8 @@ static void end(struct oneshot *shot, int status)
 	shot->timeout = loop_timer_free(shot->timeout);
 	shot->term = loop_signal_free(shot->term);
 	shot->interrupt = loop_signal_free(shot->interrupt);
-	broker_close(shot->host.broker, shot->request->revoke && broker_lease_free(shot->host.broker));
+	broker_close(shot->host.broker,
+		     shot->request->revoke && broker_lease_free(shot->host.broker));
 }
 
 static void fail(struct oneshot *shot, const struct store_entry *entry, const struct error *cause)
@@ -52,7 +53,8 @@ static void progress(void *context, struct broker *broker)
 	if (!store_ready(broker_store(broker)) || !broker_published(broker))
 		return;
 	if (shot->request->use != NULL)
-		status = shot->request->use(shot->request->context, broker_store(broker), shot->err);
+		status =
+			shot->request->use(shot->request->context, broker_store(broker), shot->err);
 	end(shot, status);
 }
 
@@ -73,9 +75,11 @@ static void timed_out(void *context)
 
 	text_write_duration(&waited, shot->request->timeout_ms);
 	if (trouble == NULL || trouble->code == ERROR_NONE)
-		(void)error_set(&late, ERROR_UNAVAILABLE, "no answer within %s", buf_string(&waited));
+		(void)error_set(&late, ERROR_UNAVAILABLE, "no answer within %s",
+				buf_string(&waited));
 	else
-		(void)error_set(&late, ERROR_UNAVAILABLE, "not within %s: %s", buf_string(&waited), trouble->text);
+		(void)error_set(&late, ERROR_UNAVAILABLE, "not within %s: %s", buf_string(&waited),
+				trouble->text);
 	fail(shot, entry, &late);
 }
 
@@ -96,18 +100,22 @@ static int start(struct oneshot *shot)
 	if (shot->term == NULL || shot->interrupt == NULL || shot->timeout == NULL)
 		return -1;
 	if (shot->request->timeout_ms > 0)
-		loop_timer_set(shot->timeout, clock_now(clock_system()).boot_ms + shot->request->timeout_ms);
+		loop_timer_set(shot->timeout,
+			       clock_now(clock_system()).boot_ms + shot->request->timeout_ms);
 	return 0;
 }
 
 int oneshot_run(const struct oneshot_request *request, struct error *err)
 {
 	struct oneshot shot = { .request = request, .err = err };
-	const struct broker_listener listener = { .progress = progress, .closed = closed, .context = &shot };
+	const struct broker_listener listener = { .progress = progress,
+						  .closed = closed,
+						  .context = &shot };
 	int started = start(&shot);
 
 	if (started == 0)
-		started = host_start(&shot.host, request->config, request->flags | HOST_ONCE, &listener, err);
+		started = host_start(&shot.host, request->config, request->flags | HOST_ONCE,
+				     &listener, err);
 	if (started < 0) {
 		shot.status = error_exit_status(err->code);
 		shot.timeout = loop_timer_free(shot.timeout);

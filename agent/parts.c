@@ -38,7 +38,8 @@ static int open_sources(struct parts *parts, const struct parts_world *world, st
 		if (!is_used(config, backend->name))
 			continue;
 		if (backend->ops->endpoint != NULL && *world->client == NULL) {
-			*world->client = http_client_new(source_world.loop, source_world.clock, err);
+			*world->client =
+				http_client_new(source_world.loop, source_world.clock, err);
 			if (*world->client == NULL)
 				return -1;
 		}
@@ -65,7 +66,8 @@ static int open_tasks(struct parts *parts, const struct parts_world *world, stru
 {
 	const struct config *config = parts->config;
 	const struct clock *clock = world->setup->clock;
-	int64_t first_at = clock_now(clock).boot_ms + (config->splay ? schedule_splay_ms(clock) : 0);
+	int64_t first_at =
+		clock_now(clock).boot_ms + (config->splay ? schedule_splay_ms(clock) : 0);
 
 	if (store_init(&parts->store, config->secrets, config->secret_count, err) < 0)
 		return -1;
@@ -77,7 +79,8 @@ static int open_tasks(struct parts *parts, const struct parts_world *world, stru
 		struct source *source = source_of(parts, spec->backend);
 
 		if (source == NULL)
-			return error_set(err, ERROR_INVALID, "secret '%s' names backend '%s', which is not declared",
+			return error_set(err, ERROR_INVALID,
+					 "secret '%s' names backend '%s', which is not declared",
 					 spec->name, spec->backend);
 		task_init(&parts->tasks[i], &parts->store.entries[i], source, clock, &parts->policy,
 			  &world->task_listener, first_at);
@@ -96,8 +99,9 @@ static int open_publishers(struct parts *parts, const struct parts_world *world,
 	if (parts->publishers == NULL)
 		return error_no_memory(err);
 	for (size_t i = 0; i < config->files_count; i++) {
-		parts->publishers[i] = publisher_new(&config->files[i], &parts->store, world->setup->clock,
-						     &world->publisher_listener, err);
+		parts->publishers[i] =
+			publisher_new(&config->files[i], &parts->store, world->setup->clock,
+				      &world->publisher_listener, err);
 		if (parts->publishers[i] == NULL)
 			return -1;
 		parts->publisher_count++;
@@ -123,15 +127,17 @@ static void file_changed(void *context)
 	for (size_t i = 0; i < parts->source_count; i++) {
 		struct source *source = &parts->sources[i];
 		const struct backend_ops *ops = source->config->ops;
-		const char *file = ops->watched_file != NULL ? ops->watched_file(source->backend) : NULL;
+		const char *file =
+			ops->watched_file != NULL ? ops->watched_file(source->backend) : NULL;
 		struct error err = ERROR_INIT;
 
 		if (file != NULL && strcmp(file, watch->file) == 0) {
-			log_info("file changed", LOG_STR("backend", source->config->name), LOG_STR("file", file));
+			log_info("file changed", LOG_STR("backend", source->config->name),
+				 LOG_STR("file", file));
 			refresh(parts, source);
 		} else if (ops->endpoint != NULL && wire_reopen(source->wire, &err) < 0) {
-			log_warn("trust not read again, the old stays", LOG_STR("backend", source->config->name),
-				 LOG_ERR(&err));
+			log_warn("trust not read again, the old stays",
+				 LOG_STR("backend", source->config->name), LOG_ERR(&err));
 		}
 	}
 }
@@ -153,7 +159,8 @@ static int watch_file(struct parts *parts, struct loop *loop, const char *file, 
 
 static int open_watches(struct parts *parts, struct loop *loop, struct error *err)
 {
-	parts->watches = calloc(parts->source_count * WATCHES_PER_SOURCE + 1, sizeof(*parts->watches));
+	parts->watches =
+		calloc(parts->source_count * WATCHES_PER_SOURCE + 1, sizeof(*parts->watches));
 	if (parts->watches == NULL)
 		return error_no_memory(err);
 	for (size_t i = 0; i < parts->source_count; i++) {
@@ -185,7 +192,8 @@ static int open_all(struct parts *parts, const struct parts_world *world, struct
 	return world->setup->sinks ? open_publishers(parts, world, err) : 0;
 }
 
-struct parts *parts_new(const struct parts_world *world, const struct config *config, struct error *err)
+struct parts *parts_new(const struct parts_world *world, const struct config *config,
+			struct error *err)
 {
 	struct parts *parts = calloc(1, sizeof(*parts));
 
@@ -205,7 +213,8 @@ static bool same_text(const char *one, const char *other)
 
 static bool same_backend(const struct config_backend *one, const struct config_backend *other)
 {
-	return one->ops == other->ops && option_equal(one->ops->options, one->options, other->options);
+	return one->ops == other->ops &&
+	       option_equal(one->ops->options, one->options, other->options);
 }
 
 void parts_adopt(struct parts *parts, const struct parts *old)
@@ -220,10 +229,12 @@ void parts_adopt(struct parts *parts, const struct parts *old)
 	for (size_t i = 0; i < parts->store.count; i++) {
 		const struct secret_spec *spec = parts->store.entries[i].spec;
 		const struct store_entry *before = store_find(&old->store, spec->name);
-		const struct source *source = before != NULL ? source_of(old, before->spec->backend) : NULL;
+		const struct source *source =
+			before != NULL ? source_of(old, before->spec->backend) : NULL;
 
 		if (source == NULL || !same_text(spec->backend, before->spec->backend) ||
-		    !same_text(spec->path, before->spec->path) || !same_text(spec->write, before->spec->write) ||
+		    !same_text(spec->path, before->spec->path) ||
+		    !same_text(spec->write, before->spec->write) ||
 		    !same_backend(source->config, parts->tasks[i].source->config))
 			continue;
 		task_adopt(&parts->tasks[i], &old->tasks[before - old->store.entries]);

@@ -1,8 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything that one configuration declares, opened: sources, the store and its tasks, files sinks, watches.
- * The broker has one of it; a reload makes another and swaps them.
+ * Everything that one configuration declares, opened: sources, the store and its tasks, files
+ * sinks, watches. The broker has one of it; a reload makes another and swaps them.
  */
 #include "agent/broker_views.h"
 #include "agent/publisher.h"
@@ -21,7 +21,7 @@ struct parts {
 		struct loop_watch *watch;
 		struct parts *parts;
 		const char *file;
-	} *watches;
+	} * watches;
 	size_t watch_count;
 	struct broker_views *views; /* opened by the broker, once the rest stands */
 };
@@ -36,7 +36,8 @@ struct parts_world {
 };
 
 /* Opens what `config` declares; asks nothing yet. NULL with *err. */
-struct parts *parts_new(const struct parts_world *world, const struct config *config, struct error *err) MUST_USE;
+struct parts *parts_new(const struct parts_world *world, const struct config *config,
+			struct error *err) MUST_USE;
 
 /* Carries over what both declare alike: the versions of secrets, the sessions of backends. */
 void parts_adopt(struct parts *parts, const struct parts *old);

@@ -19,7 +19,7 @@ struct publisher {
 	const struct publisher_listener *listener;
 	struct files_sink *sink;
 	size_t problems_told;
-	bool waiting;       /* there is news that is not in the directory yet */
+	bool waiting; /* there is news that is not in the directory yet */
 	unsigned failures;
 	int64_t publish_at; /* boot time */
 	int64_t collect_at;
@@ -27,8 +27,8 @@ struct publisher {
 };
 
 struct publisher *publisher_new(const struct config_files *config, const struct store *store,
-				const struct clock *clock, const struct publisher_listener *listener,
-				struct error *err)
+				const struct clock *clock,
+				const struct publisher_listener *listener, struct error *err)
 {
 	struct publisher *publisher = calloc(1, sizeof(*publisher));
 
@@ -74,7 +74,8 @@ static int read_pid(const char *path, pid_t *ret, struct error *err)
 	while (text.len > 0 && strchr(" \n\r\t", text.data[text.len - 1]) != NULL)
 		buf_truncate(&text, text.len - 1);
 	if (text_read_unsigned(buf_string(&text), INT32_MAX, &pid, err) < 0 || pid < 2)
-		return error_set(err, ERROR_INVALID, "pid file %s does not hold a process id", path);
+		return error_set(err, ERROR_INVALID, "pid file %s does not hold a process id",
+				 path);
 	*ret = (pid_t)pid;
 	return 0;
 }
@@ -92,8 +93,8 @@ static void notify(const struct publisher *publisher)
 	if (read_pid(hook->pid_file, &pid, &err) == 0 && kill(pid, hook->signal) < 0)
 		(void)error_errno(&err, errno, "signal %d to process %d", hook->signal, (int)pid);
 	if (err.code != ERROR_NONE)
-		log_warn("application not told of the change", LOG_STR("directory", publisher->config->directory),
-			 LOG_ERR(&err));
+		log_warn("application not told of the change",
+			 LOG_STR("directory", publisher->config->directory), LOG_ERR(&err));
 }
 
 /* ---- publishing ---- */
@@ -106,7 +107,8 @@ static void tell_problems(struct publisher *publisher)
 
 	for (; (problem = files_sink_problem(publisher->sink, count)) != NULL; count++)
 		if (count >= publisher->problems_told)
-			log_error("file not written, what stands stays", LOG_STR("secret", problem->secret),
+			log_error("file not written, what stands stays",
+				  LOG_STR("secret", problem->secret),
 				  LOG_STR("path", problem->path), LOG_ERR(&problem->error));
 	publisher->problems_told = count;
 }
@@ -119,11 +121,12 @@ static void publish(struct publisher *publisher, struct stamp now)
 	publisher->publish_at = DEADLINE_NEVER;
 	if (changed < 0) {
 		publisher->failures++;
-		/* A directory that cannot be written today may be tomorrow: whatever the cause, back off and try. */
+		/* A directory that cannot be written today may be tomorrow: whatever the cause,
+		 * back off and try. */
 		err.code = err.code == ERROR_EXHAUSTED ? ERROR_EXHAUSTED : ERROR_UNAVAILABLE;
 		publisher->error = err;
-		publisher->publish_at =
-			now.boot_ms + schedule_retry_ms(publisher->clock, &err, publisher->failures);
+		publisher->publish_at = now.boot_ms + schedule_retry_ms(publisher->clock, &err,
+									publisher->failures);
 		log_event(publisher->failures == 1 ? LOG_ERROR : LOG_DEBUG, "files not published",
 			  LOG_STR("directory", publisher->config->directory), LOG_ERR(&err));
 		return;

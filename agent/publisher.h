@@ -1,8 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One files sink at work: publishes when there is news, tries again with back-off when it cannot, and tells
- * the application afterwards.
+ * One files sink at work: publishes when there is news, tries again with back-off when it cannot,
+ * and tells the application afterwards.
  */
 #include <stdbool.h>
 
@@ -18,7 +18,8 @@ struct publisher_listener {
 
 /* Everything given outlives the publisher. */
 struct publisher *publisher_new(const struct config_files *config, const struct store *store,
-				const struct clock *clock, const struct publisher_listener *listener,
+				const struct clock *clock,
+				const struct publisher_listener *listener,
 				struct error *err) MUST_USE;
 struct publisher *publisher_free(struct publisher *publisher);
 

@@ -15,11 +15,13 @@ enum { PORT_MAX = 65535, HTTPS_PORT = 443, HTTP_PORT = 80 };
 static int allow_options(struct harden_rules *rules, const struct option *table, const void *object,
 			 struct error *err)
 {
-	for (const struct option *option = table; option != NULL && option->name != NULL; option++) {
+	for (const struct option *option = table; option != NULL && option->name != NULL;
+	     option++) {
 		const char *member = (const char *)object + option->offset;
 		const char *path;
 
-		if (option->type == OPTION_TABLE && allow_options(rules, option->members, member, err) < 0)
+		if (option->type == OPTION_TABLE &&
+		    allow_options(rules, option->members, member, err) < 0)
 			return -1;
 		if (option->type != OPTION_PATH)
 			continue;
@@ -48,20 +50,24 @@ static uint16_t port_of(const char *url)
 	return text_starts_with(url, "http://") ? HTTP_PORT : HTTPS_PORT;
 }
 
-static int allow_backends(struct harden_rules *rules, const struct broker *broker, struct error *err)
+static int allow_backends(struct harden_rules *rules, const struct broker *broker,
+			  struct error *err)
 {
 	for (size_t i = 0; i < broker_source_count(broker); i++) {
 		const struct source *source = broker_source(broker, i);
 		const struct backend_ops *ops = source->config->ops;
 		struct endpoint endpoint;
 
-		for (size_t j = 0; ops->endpoint != NULL && ops->endpoint(source->backend, j, &endpoint); j++) {
+		for (size_t j = 0;
+		     ops->endpoint != NULL && ops->endpoint(source->backend, j, &endpoint); j++) {
 			rules->network = true;
 			if (harden_allow_port(rules, port_of(endpoint.url), err) < 0)
 				return -1;
 		}
-		for (size_t j = 0; ops->reads != NULL && ops->reads(source->backend, j) != NULL; j++)
-			if (harden_allow_path(rules, ops->reads(source->backend, j), false, err) < 0)
+		for (size_t j = 0; ops->reads != NULL && ops->reads(source->backend, j) != NULL;
+		     j++)
+			if (harden_allow_path(rules, ops->reads(source->backend, j), false, err) <
+			    0)
 				return -1;
 	}
 	return 0;
@@ -91,13 +97,14 @@ static int allow_sinks(struct harden_rules *rules, const struct config *config, 
 	return 0;
 }
 
-int sandbox_collect(struct harden_rules *rules, const struct config *config, const struct broker *broker,
-		    struct error *err)
+int sandbox_collect(struct harden_rules *rules, const struct config *config,
+		    const struct broker *broker, struct error *err)
 {
 	if (config->file != NULL && harden_allow_path(rules, config->file, false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < config->backend_count; i++)
-		if (allow_options(rules, config->backends[i].ops->options, config->backends[i].options, err) < 0)
+		if (allow_options(rules, config->backends[i].ops->options,
+				  config->backends[i].options, err) < 0)
 			return -1;
 	if (broker != NULL && allow_backends(rules, broker, err) < 0)
 		return -1;
@@ -114,7 +121,8 @@ static void state_facts(struct sandbox *sandbox)
 	(void)snprintf(sandbox->landlock, sizeof(sandbox->landlock),
 		       report->landlock_abi > 0 ? "abi %d" : "off", report->landlock_abi);
 	sandbox->facts[0] = (struct status_fact){ "dumpable", report->not_dumpable ? "no" : "yes" };
-	sandbox->facts[1] = (struct status_fact){ "no_new_privs", report->no_new_privs ? "on" : "off" };
+	sandbox->facts[1] =
+		(struct status_fact){ "no_new_privs", report->no_new_privs ? "on" : "off" };
 	sandbox->facts[2] = (struct status_fact){ "seccomp", report->seccomp ? "on" : "off" };
 	sandbox->facts[3] = (struct status_fact){ "landlock", sandbox->landlock };
 	sandbox->facts[4] =
@@ -138,8 +146,10 @@ int sandbox_covers(const struct sandbox *sandbox, const struct config *config, s
 
 	for (size_t i = 0; covered == 0 && i < rules.path_count; i++)
 		if (!harden_allows(&sandbox->rules, rules.paths[i].path, rules.paths[i].write))
-			covered = error_set(err, ERROR_INVALID, "restart needed: %s is outside of what was allowed at start",
-					    rules.paths[i].path);
+			covered = error_set(
+				err, ERROR_INVALID,
+				"restart needed: %s is outside of what was allowed at start",
+				rules.paths[i].path);
 	harden_rules_free(&rules);
 	return covered;
 }

@@ -35,8 +35,8 @@ static void end(struct serve *serve)
 	serve->ending = true;
 	stop_listening(serve);
 	/* Revoking would end the leases that the application still uses. */
-	broker_close(serve->host.broker,
-		     serve->request->config->revoke_on_exit && broker_lease_free(serve->host.broker));
+	broker_close(serve->host.broker, serve->request->config->revoke_on_exit &&
+						 broker_lease_free(serve->host.broker));
 }
 
 /* ---- reload ---- */
@@ -47,8 +47,10 @@ static struct config *read_again(const struct serve *serve)
 	struct config *config = config_read(serve->request->file, backend_types, &problems);
 
 	for (size_t i = 0; i < problems.count; i++)
-		log_error("configuration not reloaded, the old one stays", LOG_STR("file", problems.items[i].file),
-			  LOG_NUM("line", problems.items[i].line), LOG_NUM("column", problems.items[i].column),
+		log_error("configuration not reloaded, the old one stays",
+			  LOG_STR("file", problems.items[i].file),
+			  LOG_NUM("line", problems.items[i].line),
+			  LOG_NUM("column", problems.items[i].column),
 			  LOG_STR("problem", problems.items[i].text));
 	config_problems_free(&problems);
 	return config;
@@ -64,8 +66,8 @@ static void reload(void *context)
 		return;
 	if (sandbox_covers(&serve->host.sandbox, config, &err) < 0 ||
 	    broker_reconfigure(serve->host.broker, config, &err) < 0) {
-		log_error("configuration not reloaded, the old one stays", LOG_STR("file", serve->request->file),
-			  LOG_ERR(&err));
+		log_error("configuration not reloaded, the old one stays",
+			  LOG_STR("file", serve->request->file), LOG_ERR(&err));
 		config = config_free(config);
 		return;
 	}
@@ -126,10 +128,12 @@ static void launcher_gone(void *context)
 
 /* ---- life ---- */
 
-static int start(struct serve *serve, int channel, const struct broker_listener *listener, struct error *err)
+static int start(struct serve *serve, int channel, const struct broker_listener *listener,
+		 struct error *err)
 {
 	static const int numbers[SIGNALS] = { SIGTERM, SIGINT, SIGHUP };
-	static const struct child_sink_events events = { .hook_done = hook_done, .closed = launcher_gone };
+	static const struct child_sink_events events = { .hook_done = hook_done,
+							 .closed = launcher_gone };
 
 	if (host_open(&serve->host, err) < 0)
 		return -1;
@@ -139,7 +143,8 @@ static int start(struct serve *serve, int channel, const struct broker_listener 
 			return -1;
 	}
 	for (size_t i = 0; i < SIGNALS; i++) {
-		serve->signals[i] = loop_signal_new(serve->host.loop, numbers[i], signaled, serve, err);
+		serve->signals[i] =
+			loop_signal_new(serve->host.loop, numbers[i], signaled, serve, err);
 		if (serve->signals[i] == NULL)
 			return -1;
 	}
@@ -147,7 +152,8 @@ static int start(struct serve *serve, int channel, const struct broker_listener 
 	if (serve->watch == NULL)
 		return -1;
 	return host_start(&serve->host, serve->request->config,
-			  HOST_SINKS | (serve->request->allow_degraded ? HOST_ALLOW_DEGRADED : 0), listener, err);
+			  HOST_SINKS | (serve->request->allow_degraded ? HOST_ALLOW_DEGRADED : 0),
+			  listener, err);
 }
 
 int serve_main(struct serve_request *request, int channel)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The states of a sign-in, and the one run (login, renewal, probe or revocation) that may be under way.
- * Everything that waits is a deadline which session_tick looks at; every wait comes from base/schedule.
+ * The states of a sign-in, and the one run (login, renewal, probe or revocation) that may be under
+ * way. Everything that waits is a deadline which session_tick looks at; every wait comes from
+ * base/schedule.
  */
 #include "agent/session.h"
 
@@ -21,24 +22,25 @@ struct session {
 	enum session_state state;
 	struct secret_version *version;
 	struct error error;
-	unsigned failures;        /* of login or renewal in a row */
-	int64_t first_life_ms;    /* what the session lived when it was new: renewals that give less end it */
-	int64_t next_at;          /* when to log in or renew */
+	unsigned failures;     /* of login or renewal in a row */
+	int64_t first_life_ms; /* what the session lived when it was new: renewals that give less
+				  end it */
+	int64_t next_at;       /* when to log in or renew */
 	int64_t last_login_boot_ms; /* an attempt that reached the server */
 	int64_t last_probe_boot_ms;
 
 	struct run run;
 	enum activity activity;
 	bool wanted_probe; /* asked for while another run was under way */
-	bool replaced;     /* a session was lost or is about to end: whoever leased with it must know */
+	bool replaced; /* a session was lost or is about to end: whoever leased with it must know */
 	void (*revoked)(void *context);
 	void *revoked_context;
 };
 
 static void run_done(struct run *run, struct secret_version *result, const struct error *err);
 
-struct session *session_new(const char *name, const struct backend_ops *ops, struct backend *backend,
-			    struct wire *wire, const struct clock *clock,
+struct session *session_new(const char *name, const struct backend_ops *ops,
+			    struct backend *backend, struct wire *wire, const struct clock *clock,
 			    const struct session_listener *listener, struct error *err)
 {
 	struct session *session = calloc(1, sizeof(*session));
@@ -93,13 +95,15 @@ static void plan(struct session *session, int64_t wait_ms)
 
 /* ---- starting runs ---- */
 
-static struct exchange *new_exchange(struct session *session, enum activity activity, struct error *err)
+static struct exchange *new_exchange(struct session *session, enum activity activity,
+				     struct error *err)
 {
 	switch (activity) {
 	case LOGIN:
 		return session->ops->login(session->backend, err);
 	case RENEW:
-		return session->ops->renew(session->backend, session->version, session->version, err);
+		return session->ops->renew(session->backend, session->version, session->version,
+					   err);
 	case PROBE:
 		return session->ops->probe(session->backend, session->version, err);
 	case REVOKE:
@@ -165,7 +169,8 @@ struct secret_version *session_version(const struct session *session)
 
 bool session_doubt(struct session *session, const struct secret_version *used)
 {
-	if (session->ops->probe == NULL || session->state != SESSION_LIVE || used != session->version)
+	if (session->ops->probe == NULL || session->state != SESSION_LIVE ||
+	    used != session->version)
 		return false;
 	if (session->activity == PROBE || session->wanted_probe)
 		return true;
@@ -206,9 +211,10 @@ static void login_failed(struct session *session, const struct error *err)
 		planned.code = ERROR_UNAVAILABLE;
 	plan(session, schedule_retry_ms(session->clock, &planned, session->failures));
 	if (err->code != ERROR_UNAVAILABLE)
-		session->next_at = session->next_at < session->last_login_boot_ms + SCHEDULE_LOGIN_EVERY_MS
-					   ? session->last_login_boot_ms + SCHEDULE_LOGIN_EVERY_MS
-					   : session->next_at;
+		session->next_at =
+			session->next_at < session->last_login_boot_ms + SCHEDULE_LOGIN_EVERY_MS
+				? session->last_login_boot_ms + SCHEDULE_LOGIN_EVERY_MS
+				: session->next_at;
 	/* An old session that still lives goes on being used. */
 	if (session->version == NULL)
 		session->state = SESSION_DEAD;
@@ -236,7 +242,8 @@ static void renewed(struct session *session, const struct secret_version *result
 	lease->duration_ms = result->lease.duration_ms;
 	lease->issued = result->lease.issued;
 	/* The server gives less and less: the token is near the end of what it may ever live. */
-	lease->renewable = result->lease.renewable && 2 * lease->duration_ms > session->first_life_ms;
+	lease->renewable =
+		result->lease.renewable && 2 * lease->duration_ms > session->first_life_ms;
 	session->next_at = schedule_refresh_at(session->clock, lease, 0);
 	log_debug("session renewed", LOG_STR("backend", session->name),
 		  LOG_NUM("ttl_seconds", lease->duration_ms / 1000));
@@ -244,10 +251,12 @@ static void renewed(struct session *session, const struct secret_version *result
 
 static void renew_failed(struct session *session, const struct error *err)
 {
-	int64_t expires = lease_expires_boot_ms(&session->version->lease, clock_now(session->clock));
+	int64_t expires =
+		lease_expires_boot_ms(&session->version->lease, clock_now(session->clock));
 
-	if (err->code == ERROR_DENIED || err->code == ERROR_UNAUTHENTICATED || err->code == ERROR_NOT_FOUND ||
-	    err->code == ERROR_INVALID || expires <= boot_now(session)) {
+	if (err->code == ERROR_DENIED || err->code == ERROR_UNAUTHENTICATED ||
+	    err->code == ERROR_NOT_FOUND || err->code == ERROR_INVALID ||
+	    expires <= boot_now(session)) {
 		lose(session, err);
 		return;
 	}
@@ -316,7 +325,8 @@ int64_t session_tick(struct session *session)
 	if (session->wanted_probe) {
 		session->wanted_probe = false;
 		if (session->state == SESSION_LIVE && session->version != NULL) {
-			int64_t next_at = session->next_at > now ? session->next_at : DEADLINE_NEVER;
+			int64_t next_at =
+				session->next_at > now ? session->next_at : DEADLINE_NEVER;
 
 			start_or_fail(session, PROBE);
 			session->next_at = next_at;
@@ -325,7 +335,8 @@ int64_t session_tick(struct session *session)
 	}
 	if (session->next_at > now)
 		return session->next_at;
-	if (session->state == SESSION_LIVE && session->version->lease.renewable && session->ops->renew != NULL &&
+	if (session->state == SESSION_LIVE && session->version->lease.renewable &&
+	    session->ops->renew != NULL &&
 	    lease_expires_boot_ms(&session->version->lease, clock_now(session->clock)) > now)
 		start_or_fail(session, RENEW);
 	else
@@ -337,8 +348,9 @@ bool session_revoke(struct session *session, void (*done)(void *context), void *
 {
 	struct error err = ERROR_INIT;
 
-	if (session->state != SESSION_LIVE || session->version == NULL || session->ops->revoke == NULL ||
-	    session->activity != NOTHING || secret_version_field(session->version, SESSION_BORROWED) != NULL)
+	if (session->state != SESSION_LIVE || session->version == NULL ||
+	    session->ops->revoke == NULL || session->activity != NOTHING ||
+	    secret_version_field(session->version, SESSION_BORROWED) != NULL)
 		return false;
 	session->revoked = done;
 	session->revoked_context = context;

@@ -1,15 +1,15 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One backend's sign-in: made when first needed, renewed, made again before it ends or when it is found dead.
- * A new session swaps the credential and nothing else.
+ * One backend's sign-in: made when first needed, renewed, made again before it ends or when it is
+ * found dead. A new session swaps the credential and nothing else.
  */
 #include <stdbool.h>
 
 #include "agent/exchange.h"
 
 enum session_state {
-	SESSION_IDLE,    /* nobody asked yet */
+	SESSION_IDLE,	 /* nobody asked yet */
 	SESSION_SIGNING, /* a login is under way, or waits for its time */
 	SESSION_LIVE,
 	SESSION_DEAD, /* the last login failed; the next is planned */
@@ -18,8 +18,8 @@ enum session_state {
 struct session;
 
 struct session_listener {
-	/* It became live (`replaced`: another one was there before, and leases made with it are gone or going),
-	 * or an attempt failed: session_error says why. */
+	/* It became live (`replaced`: another one was there before, and leases made with it are
+	 * gone or going), or an attempt failed: session_error says why. */
 	void (*changed)(void *context, struct session *session, bool replaced);
 	/* A doubt is settled: the session is alive, so the 403 was about the path. */
 	void (*confirmed)(void *context, struct session *session);
@@ -29,30 +29,34 @@ struct session_listener {
 };
 
 /* `name` and `wire` outlive the session. */
-struct session *session_new(const char *name, const struct backend_ops *ops, struct backend *backend,
-			    struct wire *wire, const struct clock *clock,
+struct session *session_new(const char *name, const struct backend_ops *ops,
+			    struct backend *backend, struct wire *wire, const struct clock *clock,
 			    const struct session_listener *listener, struct error *err) MUST_USE;
-/* Takes over the credential of a session with the same backend and identity. Call before the first tick. */
+/* Takes over the credential of a session with the same backend and identity. Call before the first
+ * tick. */
 void session_adopt(struct session *session, const struct session *old);
 
 /* Cancels what runs, without calling the listener. Returns NULL. */
 struct session *session_free(struct session *session);
 
-/* True when fetches may go out: live, or the backend needs no session. Otherwise sees to it that one is made. */
+/* True when fetches may go out: live, or the backend needs no session. Otherwise sees to it that
+ * one is made. */
 bool session_use(struct session *session);
 
 /* The current session, NULL where there is none. Borrowed. */
 struct secret_version *session_version(const struct session *session);
 
-/* A 403 came while `used` was the session's version: a revoked token or a denied path? At most one probe per
- * 5 s settles it for all who ask; the listener hears `confirmed` or `changed`. Returns false when it is known
- * already that the session is alive (or that it has been replaced since: then fetch again). */
+/* A 403 came while `used` was the session's version: a revoked token or a denied path? At most one
+ * probe per 5 s settles it for all who ask; the listener hears `confirmed` or `changed`. Returns
+ * false when it is known already that the session is alive (or that it has been replaced since:
+ * then fetch again). */
 bool session_doubt(struct session *session, const struct secret_version *used);
 
 /* Does what is due. Returns the next deadline in boot time. */
 int64_t session_tick(struct session *session);
 
-/* Ends the session at the server when it is ours to end. False: there is nothing to do; else `done` follows. */
+/* Ends the session at the server when it is ours to end. False: there is nothing to do; else `done`
+ * follows. */
 bool session_revoke(struct session *session, void (*done)(void *context), void *context);
 
 enum session_state session_state(const struct session *session);

@@ -15,17 +15,19 @@ static int open_parts(struct source *source, const struct source_world *world,
 	source->backend = config->ops->open(&backend_config, err);
 	if (source->backend == NULL)
 		return -1;
-	source->wire = wire_new(config->ops, source->backend, world->loop,
-				config->ops->endpoint != NULL ? world->client : NULL, world->clock, err);
+	source->wire =
+		wire_new(config->ops, source->backend, world->loop,
+			 config->ops->endpoint != NULL ? world->client : NULL, world->clock, err);
 	if (source->wire == NULL)
 		return -1;
-	source->session = session_new(config->name, config->ops, source->backend, source->wire, world->clock,
-				      listener, err);
+	source->session = session_new(config->name, config->ops, source->backend, source->wire,
+				      world->clock, listener, err);
 	return source->session != NULL ? 0 : -1;
 }
 
-int source_open(struct source *source, const struct config_backend *config, const struct source_world *world,
-		const struct session_listener *listener, struct error *err)
+int source_open(struct source *source, const struct config_backend *config,
+		const struct source_world *world, const struct session_listener *listener,
+		struct error *err)
 {
 	*source = (struct source){ .config = config };
 	if (open_parts(source, world, listener, err) < 0) {

@@ -6,7 +6,8 @@
 #include "agent/config/config.h"
 #include "agent/session.h"
 
-/* Conversations of one backend at a time; the rest wait in line. Twice its connections keep those busy. */
+/* Conversations of one backend at a time; the rest wait in line. Twice its connections keep those
+ * busy. */
 #define SOURCE_RUNS_MAX (2 * HTTP_CONNECTIONS_MAX)
 
 struct source {
@@ -25,8 +26,9 @@ struct source_world {
 	void *environment;
 };
 
-int source_open(struct source *source, const struct config_backend *config, const struct source_world *world,
-		const struct session_listener *listener, struct error *err) MUST_USE;
+int source_open(struct source *source, const struct config_backend *config,
+		const struct source_world *world, const struct session_listener *listener,
+		struct error *err) MUST_USE;
 
 /* Cancels what runs. A source that was never opened (zeroed) is allowed. */
 void source_close(struct source *source);

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-int store_init(struct store *store, const struct secret_spec *specs, size_t count, struct error *err)
+int store_init(struct store *store, const struct secret_spec *specs, size_t count,
+	       struct error *err)
 {
 	store->entries = calloc(count > 0 ? count : 1, sizeof(*store->entries));
 	if (store->entries == NULL)

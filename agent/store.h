@@ -10,16 +10,24 @@
 #include "agent/base/clock.h"
 #include "agent/base/model.h"
 
-enum secret_state { STATE_PENDING, STATE_FRESH, STATE_STALE, STATE_DENIED, STATE_MISSING, STATE_FAILED };
+enum secret_state {
+	STATE_PENDING,
+	STATE_FRESH,
+	STATE_STALE,
+	STATE_DENIED,
+	STATE_MISSING,
+	STATE_FAILED
+};
 
 struct store_entry {
-	const struct secret_spec *spec;  /* the configuration's; its name is the entry's name */
+	const struct secret_spec *spec; /* the configuration's; its name is the entry's name */
 	enum secret_state state;
-	struct secret_version *version;  /* NULL: nothing to hand out; may stand while state is not FRESH */
-	struct error error;              /* of the last attempt; code NONE when it succeeded */
-	int64_t confirmed_boot_ms;       /* when the backend last said that `version` is good */
-	int64_t next_refresh_boot_ms;    /* DEADLINE_NEVER: nothing is planned */
-	uint64_t published;              /* counts versions handed out under this name */
+	struct secret_version
+		*version;   /* NULL: nothing to hand out; may stand while state is not FRESH */
+	struct error error; /* of the last attempt; code NONE when it succeeded */
+	int64_t confirmed_boot_ms;    /* when the backend last said that `version` is good */
+	int64_t next_refresh_boot_ms; /* DEADLINE_NEVER: nothing is planned */
+	uint64_t published;	      /* counts versions handed out under this name */
 };
 
 struct store {
@@ -28,7 +36,8 @@ struct store {
 	uint64_t generation; /* counts batches of versions */
 };
 
-int store_init(struct store *store, const struct secret_spec *specs, size_t count, struct error *err) MUST_USE;
+int store_init(struct store *store, const struct secret_spec *specs, size_t count,
+	       struct error *err) MUST_USE;
 void store_deinit(struct store *store);
 
 /* NULL when there is no such secret. */

@@ -19,7 +19,7 @@ struct survey {
 	struct http_client *client;
 	struct source *sources; /* in the order of config->backends */
 	struct run run;
-	size_t next;  /* the secret whose turn it is */
+	size_t next; /* the secret whose turn it is */
 	bool running;
 	int64_t end_at;
 	int status;
@@ -66,7 +66,8 @@ static bool may(const struct secret_version *capabilities, const char *name)
 static void report_capabilities(struct survey *survey, const struct secret_version *capabilities)
 {
 	const struct secret_spec *spec = current(survey);
-	bool allowed = may(capabilities, "root") || may(capabilities, spec->write != NULL ? "update" : "read") ||
+	bool allowed = may(capabilities, "root") ||
+		       may(capabilities, spec->write != NULL ? "update" : "read") ||
 		       (spec->write != NULL && may(capabilities, "create"));
 	AUTO(buf_deinit) struct buf text = BUF_INIT(NAMES_MAX * 2);
 
@@ -93,7 +94,8 @@ static void run_done(struct run *run, struct secret_version *result, const struc
 }
 
 /* A backend that cannot be asked is read: its files make nothing. */
-static struct exchange *new_exchange(const struct source *source, const struct secret_spec *spec, struct error *err)
+static struct exchange *new_exchange(const struct source *source, const struct secret_spec *spec,
+				     struct error *err)
 {
 	const struct backend_ops *ops = source->config->ops;
 	struct secret_version *session = session_version(source->session);
@@ -109,7 +111,8 @@ static void ask(struct survey *survey)
 	struct error err = ERROR_INIT;
 	struct exchange *x = new_exchange(source, current(survey), &err);
 
-	if (x == NULL || wire_run(source->wire, x, session_version(source->session), &survey->run, &err) < 0) {
+	if (x == NULL ||
+	    wire_run(source->wire, x, session_version(source->session), &survey->run, &err) < 0) {
 		report(survey, err.text, error_exit_status(err.code));
 		return;
 	}
@@ -154,13 +157,15 @@ static void tick(void *context)
 	}
 	if (!survey->running && session_use(source->session))
 		ask(survey);
-	loop_timer_set(survey->timer, deadline_earlier(session_tick(source->session), survey->end_at));
+	loop_timer_set(survey->timer,
+		       deadline_earlier(session_tick(source->session), survey->end_at));
 }
 
 static int open_sources(struct survey *survey, struct error *err)
 {
 	const struct config *config = survey->request->config;
-	const struct session_listener listener = { session_changed, session_confirmed, wake, survey };
+	const struct session_listener listener = { session_changed, session_confirmed, wake,
+						   survey };
 
 	survey->sources = calloc(config->backend_count + 1, sizeof(*survey->sources));
 	if (survey->sources == NULL)
@@ -179,7 +184,8 @@ static int open_sources(struct survey *survey, struct error *err)
 				return -1;
 		}
 		world.client = survey->client;
-		if (source_open(&survey->sources[i], &config->backends[i], &world, &listener, err) < 0)
+		if (source_open(&survey->sources[i], &config->backends[i], &world, &listener, err) <
+		    0)
 			return -1;
 	}
 	return 0;
@@ -209,7 +215,8 @@ static void write_policies(const struct survey *survey)
 		buf_printf(survey->request->policy, "# backend %s\n", config->backends[i].name);
 		for (size_t j = 0; j < config->secret_count; j++)
 			if (strcmp(config->secrets[j].backend, config->backends[i].name) == 0)
-				ops->policy(survey->sources[i].backend, &config->secrets[j], survey->request->policy);
+				ops->policy(survey->sources[i].backend, &config->secrets[j],
+					    survey->request->policy);
 	}
 }
 
@@ -233,7 +240,8 @@ static void end_sessions(struct survey *survey)
 
 static void close_survey(struct survey *survey)
 {
-	for (size_t i = 0; survey->sources != NULL && i < survey->request->config->backend_count; i++)
+	for (size_t i = 0; survey->sources != NULL && i < survey->request->config->backend_count;
+	     i++)
 		source_close(&survey->sources[i]);
 	free(survey->sources);
 	if (survey->client != NULL)

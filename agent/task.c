@@ -11,8 +11,9 @@ enum { REPLACE_SPREAD_MS = 5000 };
 
 static void run_done(struct run *run, struct secret_version *result, const struct error *err);
 
-void task_init(struct task *task, struct store_entry *entry, struct source *source, const struct clock *clock,
-	       const struct task_policy *policy, const struct task_listener *listener, int64_t first_at)
+void task_init(struct task *task, struct store_entry *entry, struct source *source,
+	       const struct clock *clock, const struct task_policy *policy,
+	       const struct task_listener *listener, int64_t first_at)
 {
 	*task = (struct task){
 		.entry = entry,
@@ -46,7 +47,8 @@ static int64_t stale_ends_at(const struct task *task)
 {
 	const struct store_entry *entry = task->entry;
 
-	if (entry->version == NULL || task->policy->max_stale_ms == 0 || entry->state == STATE_FRESH)
+	if (entry->version == NULL || task->policy->max_stale_ms == 0 ||
+	    entry->state == STATE_FRESH)
 		return DEADLINE_NEVER;
 	return entry->confirmed_boot_ms + task->policy->max_stale_ms;
 }
@@ -97,7 +99,8 @@ static void renewed(struct task *task, const struct secret_version *result)
 
 	lease->duration_ms = result->lease.duration_ms;
 	lease->issued = result->lease.issued;
-	/* Less than half of what it was: the lease is at the end of what it may live, so replace it in time. */
+	/* Less than half of what it was: the lease is at the end of what it may live, so replace it
+	 * in time. */
 	lease->renewable = result->lease.renewable && 2 * lease->duration_ms > before;
 	task->entry->state = STATE_FRESH;
 	task->entry->error = ERROR_INIT;
@@ -139,7 +142,8 @@ static bool must_remove(const struct task *task, struct stamp now)
 
 	if (entry->version == NULL)
 		return false;
-	if (task->policy->remove_missing && (entry->state == STATE_DENIED || entry->state == STATE_MISSING))
+	if (task->policy->remove_missing &&
+	    (entry->state == STATE_DENIED || entry->state == STATE_MISSING))
 		return true;
 	return stale_ends_at(task) <= now.boot_ms;
 }
@@ -170,8 +174,8 @@ static void failed(struct task *task, const struct error *err)
 	wait = schedule_retry_ms(task->clock, err, task->failures);
 	plan_at(task, clock_now(task->clock).boot_ms + wait);
 	/* The first time is worth a line of its own; the same again is not. */
-	log_event(news ? LOG_WARN : LOG_DEBUG, "secret not fetched", LOG_STR("secret", name_of(task)), LOG_ERR(err),
-		  LOG_NUM("retry_ms", wait));
+	log_event(news ? LOG_WARN : LOG_DEBUG, "secret not fetched",
+		  LOG_STR("secret", name_of(task)), LOG_ERR(err), LOG_NUM("retry_ms", wait));
 	settle(task, remove_if_due(task, clock_now(task->clock)));
 }
 
@@ -204,7 +208,8 @@ static void run_done(struct run *run, struct secret_version *result, const struc
 	task->source->runs--;
 	if (run->orphan)
 		log_warn("a credential may have been made that nobody holds",
-			 LOG_STR("secret", name_of(task)), LOG_STR("path", task->entry->spec->path));
+			 LOG_STR("secret", name_of(task)),
+			 LOG_STR("path", task->entry->spec->path));
 	if (err == NULL && renewing) {
 		renewed(task, result);
 	} else if (err == NULL) {
@@ -215,7 +220,8 @@ static void run_done(struct run *run, struct secret_version *result, const struc
 		   session_doubt(task->source->session, task->used)) {
 		task->entry->error = *err;
 		task->activity = TASK_IN_DOUBT;
-	} else if (err->code == ERROR_DENIED && task->used != session_version(task->source->session)) {
+	} else if (err->code == ERROR_DENIED &&
+		   task->used != session_version(task->source->session)) {
 		/* The session was replaced meanwhile. */
 		plan_at(task, clock_now(task->clock).boot_ms + SCHEDULE_WAIT_LEAST_MS);
 		task->listener->wake(task->listener->context);
@@ -247,20 +253,23 @@ void task_session_changed(struct task *task, bool replaced)
 	if (session_version(source->session) == NULL) {
 		/* Nobody can be asked: a secret that has nothing yet says why. */
 		task->activity = task->activity == TASK_IN_DOUBT ? TASK_IDLE : task->activity;
-		if (task->activity != TASK_IDLE || (task->due_at > now && entry->state != STATE_PENDING))
+		if (task->activity != TASK_IDLE ||
+		    (task->due_at > now && entry->state != STATE_PENDING))
 			return;
 		entry->error = *session_error(source->session);
 		if (entry->version != NULL)
 			entry->state = STATE_STALE;
 		else
-			entry->state = entry->error.code == ERROR_DENIED ? STATE_DENIED : STATE_FAILED;
+			entry->state =
+				entry->error.code == ERROR_DENIED ? STATE_DENIED : STATE_FAILED;
 		settle(task, remove_if_due(task, clock_now(task->clock)));
 		return;
 	}
 	if (task->activity == TASK_IN_DOUBT) {
 		task->activity = TASK_IDLE;
 		plan_at(task, now);
-	} else if (entry->version == NULL && entry->error.code != ERROR_NOT_FOUND && task->activity == TASK_IDLE) {
+	} else if (entry->version == NULL && entry->error.code != ERROR_NOT_FOUND &&
+		   task->activity == TASK_IDLE) {
 		plan_at(task, now);
 	}
 	if (replaced && entry->version != NULL && entry->version->lease.kind == LEASE_TIMED) {
@@ -279,7 +288,8 @@ static struct exchange *new_exchange(struct task *task, bool renew, struct error
 	struct secret_version *session = session_version(source->session);
 
 	if (renew)
-		return source->config->ops->renew(source->backend, session, task->entry->version, err);
+		return source->config->ops->renew(source->backend, session, task->entry->version,
+						  err);
 	return source->config->ops->fetch(source->backend, session, task->entry->spec, err);
 }
 
@@ -288,8 +298,10 @@ static bool may_renew(const struct task *task)
 	const struct secret_version *version = task->entry->version;
 
 	return version != NULL && version->lease.kind == LEASE_TIMED && version->lease.renewable &&
-	       version->lease.id != NULL && !task->leased_with_old && task->source->config->ops->renew != NULL &&
-	       lease_expires_boot_ms(&version->lease, clock_now(task->clock)) > clock_now(task->clock).boot_ms;
+	       version->lease.id != NULL && !task->leased_with_old &&
+	       task->source->config->ops->renew != NULL &&
+	       lease_expires_boot_ms(&version->lease, clock_now(task->clock)) >
+		       clock_now(task->clock).boot_ms;
 }
 
 static void start(struct task *task)

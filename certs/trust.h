@@ -1,16 +1,17 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whom we believe: the certificates of one bundle, read once and shared by every connection that it is meant for.
- * A copy per connection of the public roots costs 1.1 MB and 18 ms each.
+ * Whom we believe: the certificates of one bundle, read once and shared by every connection that it
+ * is meant for. A copy per connection of the public roots costs 1.1 MB and 18 ms each.
  */
 #include <stddef.h>
 
 #include "agent/base/error.h"
 
-/* Where the public roots lie on Debian, Ubuntu, Alpine, SUSE and in our image; and how large a bundle may be. */
+/* Where the public roots lie on Debian, Ubuntu, Alpine, SUSE and in our image; and how large a
+ * bundle may be. */
 #define TRUST_PUBLIC_ROOTS "/etc/ssl/certs/ca-certificates.crt"
-#define TRUST_BUNDLE_MAX ((size_t)4 << 20)
+#define TRUST_BUNDLE_MAX   ((size_t)4 << 20)
 
 struct x509_store_st; /* OpenSSL's X509_STORE */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session and its tasks on a clock that the test turns, with a backend that answers as the test says. What is
- * asserted is what a server would see: which requests, how many, when.
+ * A session and its tasks on a clock that the test turns, with a backend that answers as the test
+ * says. What is asserted is what a server would see: which requests, how many, when.
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static const struct clock fake_clock = { turn_now, middle };
 
 struct script {
 	enum error_code fails[KINDS]; /* ERROR_NONE: succeeds */
-	const char *denied;           /* the one secret whose fetch is denied */
+	const char *denied;	      /* the one secret whose fetch is denied */
 	unsigned count[KINDS];
 	struct lease session_lease, secret_lease;
 	int64_t renewed_ms; /* what a renewal of a secret's lease gives; 0: as at first */
@@ -63,7 +63,8 @@ static struct secret_version *answer(const struct fake_exchange *fake, struct er
 	if (fake->kind == FETCH) {
 		if (version->lease.kind == LEASE_TIMED)
 			version->lease.id = strdup("lease");
-		(void)!secret_version_add_bytes(version, "value", FIELD_STRING, script.value, strlen(script.value), err);
+		(void)!secret_version_add_bytes(version, "value", FIELD_STRING, script.value,
+						strlen(script.value), err);
 		secret_version_identify(version);
 	}
 	return version;
@@ -76,7 +77,8 @@ static enum exchange_next step(struct exchange *x, const struct reply *reply, st
 
 	(void)reply;
 	script.count[fake->kind]++;
-	if (fake->kind == FETCH && script.denied != NULL && strcmp(fake->spec->name, script.denied) == 0)
+	if (fake->kind == FETCH && script.denied != NULL &&
+	    strcmp(fake->spec->name, script.denied) == 0)
 		code = ERROR_DENIED;
 	if (code != ERROR_NONE) {
 		(void)error_set(err, code, "as the test says");
@@ -125,7 +127,8 @@ static struct exchange *fake_renew(struct backend *backend, const struct secret_
 	return new_exchange(RENEW, session == version ? NULL : &some);
 }
 
-static struct exchange *fake_probe(struct backend *backend, const struct secret_version *session, struct error *err)
+static struct exchange *fake_probe(struct backend *backend, const struct secret_version *session,
+				   struct error *err)
 {
 	(void)backend, (void)session, (void)err;
 	return new_exchange(PROBE, NULL);
@@ -193,22 +196,25 @@ static void open_world(struct world *world)
 	struct error err;
 
 	*world = (struct world){ .policy = { .max_stale_ms = 3600000 } };
-	script = (struct script){ .value = "one", .session_lease = { LEASE_TIMED, NULL, true, 3600000, { 0, 0 } } };
+	script = (struct script){ .value = "one",
+				  .session_lease = { LEASE_TIMED, NULL, true, 3600000, { 0, 0 } } };
 	fake_now = (struct stamp){ 1000000, 1700000000000 };
 	world->config = (struct config_backend){ .name = (char[]){ "fake" }, .ops = &fake_ops };
 	world->loop = loop_new(&err);
 	world->pause = loop_timer_new(world->loop, stop, world->loop, &err);
 	world->source.config = &world->config;
 	world->source.wire = wire_new(&fake_ops, NULL, world->loop, NULL, &fake_clock, &err);
-	world->source.session =
-		session_new("fake", &fake_ops, NULL, world->source.wire, &fake_clock, &listener, &err);
+	world->source.session = session_new("fake", &fake_ops, NULL, world->source.wire,
+					    &fake_clock, &listener, &err);
 	for (size_t i = 0; i < SECRETS; i++)
-		world->specs[i] = (struct secret_spec){ .name = names[i], .path = names[i], .refresh_ms = 300000 };
+		world->specs[i] = (struct secret_spec){ .name = names[i],
+							.path = names[i],
+							.refresh_ms = 300000 };
 	cr_assert_eq(store_init(&world->store, world->specs, SECRETS, &err), 0);
 	world->listener = (struct task_listener){ on_settled, on_wake, world };
 	for (size_t i = 0; i < SECRETS; i++)
-		task_init(&world->tasks[i], &world->store.entries[i], &world->source, &fake_clock, &world->policy,
-			  &world->listener, fake_now.boot_ms);
+		task_init(&world->tasks[i], &world->store.entries[i], &world->source, &fake_clock,
+			  &world->policy, &world->listener, fake_now.boot_ms);
 }
 
 static void close_world(struct world *world)
@@ -278,8 +284,8 @@ Test(task, static_secrets_are_fetched_again_every_refresh_and_the_session_renewe
 	open_world(&world);
 	live(&world, 3600000);
 	/* 0.85 … 1.0 of five minutes, for an hour. */
-	cr_expect(script.count[FETCH] >= 12 * SECRETS && script.count[FETCH] <= 15 * SECRETS, "%u fetches",
-		  script.count[FETCH]);
+	cr_expect(script.count[FETCH] >= 12 * SECRETS && script.count[FETCH] <= 15 * SECRETS,
+		  "%u fetches", script.count[FETCH]);
 	cr_expect_eq(script.count[LOGIN], 1);
 	cr_expect_geq(script.count[RENEW], 1);
 	close_world(&world);
@@ -298,7 +304,8 @@ Test(task, a_denied_path_costs_one_probe_and_the_others_nothing)
 	cr_expect_eq(script.count[PROBE], 1);
 	cr_expect_eq(script.count[LOGIN], 1);
 	live(&world, 110000);
-	cr_expect_leq(script.count[FETCH] + script.count[PROBE], SECRETS + 1 + 4, "two a minute at most");
+	cr_expect_leq(script.count[FETCH] + script.count[PROBE], SECRETS + 1 + 4,
+		      "two a minute at most");
 	close_world(&world);
 }
 
@@ -321,7 +328,8 @@ Test(task, a_revoked_token_costs_one_login_and_no_needless_fetch)
 	live(&world, 10000);
 	cr_expect_eq(script.count[LOGIN], 2);
 	cr_expect_eq(script.count[PROBE], 1);
-	cr_expect_eq(script.count[FETCH], before + 2, "the refused one and its repetition, no other");
+	cr_expect_eq(script.count[FETCH], before + 2,
+		     "the refused one and its repetition, no other");
 	cr_expect_eq(world.store.entries[0].state, STATE_FRESH);
 	close_world(&world);
 }
@@ -418,9 +426,10 @@ Test(task, shrinking_renewals_end_in_a_replacement_not_in_a_storm)
 
 Test(task, nothing_is_ever_asked_without_a_wait_whatever_fails)
 {
-	static const enum error_code codes[] = { ERROR_UNAVAILABLE, ERROR_DENIED, ERROR_NOT_FOUND, ERROR_INVALID,
-						 ERROR_BAD_DATA,    ERROR_PROTOCOL, ERROR_EXHAUSTED,
-						 ERROR_UNAUTHENTICATED };
+	static const enum error_code codes[] = { ERROR_UNAVAILABLE, ERROR_DENIED,
+						 ERROR_NOT_FOUND,   ERROR_INVALID,
+						 ERROR_BAD_DATA,    ERROR_PROTOCOL,
+						 ERROR_EXHAUSTED,   ERROR_UNAUTHENTICATED };
 
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
 		for (enum kind kind = LOGIN; kind <= PROBE; kind++) {
@@ -428,15 +437,16 @@ Test(task, nothing_is_ever_asked_without_a_wait_whatever_fails)
 			unsigned all = 0;
 
 			open_world(&world);
-			script.secret_lease = (struct lease){ LEASE_TIMED, NULL, true, 20000, { 0, 0 } };
+			script.secret_lease =
+				(struct lease){ LEASE_TIMED, NULL, true, 20000, { 0, 0 } };
 			live(&world, 1000);
 			memset(script.count, 0, sizeof(script.count));
 			script.fails[kind] = codes[i];
 			live(&world, 600000);
 			for (enum kind each = LOGIN; each <= PROBE; each++)
 				all += script.count[each];
-			cr_expect_lt(all, 1200, "%s of %d: %u requests in ten minutes", error_code_name(codes[i]), (int)kind,
-				     all);
+			cr_expect_lt(all, 1200, "%s of %d: %u requests in ten minutes",
+				     error_code_name(codes[i]), (int)kind, all);
 			close_world(&world);
 		}
 }

@@ -1,8 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A growing byte buffer with a maximum, wiped when it moves or goes. It latches failure: write as much as
- * you like and ask once, at the end, with buf_check.
+ * A growing byte buffer with a maximum, wiped when it moves or goes. It latches failure: write as
+ * much as you like and ask once, at the end, with buf_check.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +25,8 @@ void buf_puts(struct buf *buf, const char *text);
 void buf_putc(struct buf *buf, char byte);
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Makes room for `len` more bytes and returns where to write them, or NULL; follow with buf_commit. */
+/* Makes room for `len` more bytes and returns where to write them, or NULL; follow with buf_commit.
+ */
 char *buf_reserve(struct buf *buf, size_t len);
 void buf_commit(struct buf *buf, size_t len);
 
@@ -35,7 +36,8 @@ void buf_reset(struct buf *buf);
 /* Cuts the content to its first `len` bytes; the rest is wiped. */
 void buf_truncate(struct buf *buf, size_t len);
 
-/* 0, or -1 with ERROR_EXHAUSTED when something did not fit; `what` names the content in the text. */
+/* 0, or -1 with ERROR_EXHAUSTED when something did not fit; `what` names the content in the text.
+ */
 int buf_check(const struct buf *buf, const char *what, struct error *err) MUST_USE;
 
 /* The content as a C string, "" while empty. */

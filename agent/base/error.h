@@ -13,14 +13,15 @@ enum error_code {
 	ERROR_NONE,
 	ERROR_UNAVAILABLE,     /* try again later: network, 5xx, 429 */
 	ERROR_UNAUTHENTICATED, /* log in again */
-	ERROR_DENIED,          /* policy says no: tell a human, slow down */
+	ERROR_DENIED,	       /* policy says no: tell a human, slow down */
 	ERROR_NOT_FOUND,       /* the path, version or field is not there */
-	ERROR_INVALID,         /* our configuration or request is wrong */
-	ERROR_BAD_DATA,        /* what was found cannot be used: wrong MAC, colliding names, NUL in a variable */
-	ERROR_PROTOCOL,        /* the other side sent nonsense */
-	ERROR_EXHAUSTED,       /* a limit of ours: memory, locked memory, size, connections */
-	ERROR_CANCELED,        /* shutting down */
-	ERROR_CODES,           /* how many there are */
+	ERROR_INVALID,	       /* our configuration or request is wrong */
+	ERROR_BAD_DATA,	 /* what was found cannot be used: wrong MAC, colliding names, NUL in a
+			    variable */
+	ERROR_PROTOCOL,	 /* the other side sent nonsense */
+	ERROR_EXHAUSTED, /* a limit of ours: memory, locked memory, size, connections */
+	ERROR_CANCELED,	 /* shutting down */
+	ERROR_CODES,	 /* how many there are */
 };
 
 #define ERROR_TEXT_MAX 400
@@ -33,11 +34,13 @@ struct error {
 
 #define ERROR_INIT ((struct error){ .code = ERROR_NONE })
 
-/* Fills *err and returns -1, so that a failure is one line: return error_set(err, ERROR_INVALID, "…"). */
+/* Fills *err and returns -1, so that a failure is one line: return error_set(err, ERROR_INVALID,
+ * "…"). */
 int error_set(struct error *err, enum error_code code, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* As error_set, with ": " and the text of errno value `number` appended; the code follows from `number`
- * (ENOENT: NOT_FOUND, EACCES and EPERM: DENIED, ENOMEM, ENOSPC, EMFILE…: EXHAUSTED, else UNAVAILABLE). */
+/* As error_set, with ": " and the text of errno value `number` appended; the code follows from
+ * `number` (ENOENT: NOT_FOUND, EACCES and EPERM: DENIED, ENOMEM, ENOSPC, EMFILE…: EXHAUSTED, else
+ * UNAVAILABLE). */
 int error_errno(struct error *err, int number, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "context: " before the text that is there; the code stays. Returns -1. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A line is built whole and written with one non-blocking attempt: a full pipe loses the line, not the loop.
+ * A line is built whole and written with one non-blocking attempt: a full pipe loses the line, not
+ * the loop.
  */
 #include "agent/base/log.h"
 

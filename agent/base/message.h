@@ -11,8 +11,8 @@
 #include "agent/base/clock.h"
 
 /* Limits of DESIGN §8. */
-#define REPLY_MAX ((size_t)1 << 20)
-#define REPLY_LIST_MAX ((size_t)4 << 20)
+#define REPLY_MAX	 ((size_t)1 << 20)
+#define REPLY_LIST_MAX	 ((size_t)4 << 20)
 #define REQUEST_HEAD_MAX ((size_t)64 << 10)
 #define REQUEST_BODY_MAX ((size_t)1 << 20)
 
@@ -23,23 +23,25 @@ enum request_kind {
 
 struct request {
 	enum request_kind kind;
-	const char *method;  /* static: "GET", "POST", "PUT" */
-	struct buf path;     /* HTTP: "/v1/…", percent-encoded, with its query; FILE: the file's name */
-	struct buf headers;  /* "Name: value\n" lines; may hold a token */
+	const char *method; /* static: "GET", "POST", "PUT" */
+	struct buf path; /* HTTP: "/v1/…", percent-encoded, with its query; FILE: the file's name */
+	struct buf headers; /* "Name: value\n" lines; may hold a token */
 	struct buf body;
 	size_t reply_max;
-	bool once;           /* creates something at the server: repeated only if no byte of a reply arrived */
-	bool file_secret;    /* FILE: holds a credential; refused when others may write it */
+	bool once; /* creates something at the server: repeated only if no byte of a reply arrived
+		    */
+	bool file_secret; /* FILE: holds a credential; refused when others may write it */
 };
 
 struct reply {
 	enum request_kind kind;
-	int status;             /* HTTP: as received; FILE: 200 */
-	const char *body;       /* wiped after the step that it is given to */
+	int status;	  /* HTTP: as received; FILE: 200 */
+	const char *body; /* wiped after the step that it is given to */
 	size_t len;
-	const char *location;   /* HTTP: the Location header, NULL: none */
-	int64_t retry_after_ms; /* HTTP Retry-After in seconds or as a date, clamped to [1 s, 5 min]; -1: none */
-	struct stamp sent;      /* when the request went out: leases count from here */
+	const char *location;	/* HTTP: the Location header, NULL: none */
+	int64_t retry_after_ms; /* HTTP Retry-After in seconds or as a date, clamped to [1 s, 5
+				   min]; -1: none */
+	struct stamp sent;	/* when the request went out: leases count from here */
 	struct stamp received;
 };
 

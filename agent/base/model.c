@@ -83,7 +83,8 @@ int secret_version_add_bytes(struct secret_version *version, const char *name, e
 	return secret_version_add(version, name, type, value, err);
 }
 
-/* Made once and kept in the arena, so that the ids of equal contents agree while this process lives. */
+/* Made once and kept in the arena, so that the ids of equal contents agree while this process
+ * lives. */
 static const struct secret *identity_key(void)
 {
 	static struct secret *key;

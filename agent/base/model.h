@@ -11,23 +11,24 @@
 #include "agent/base/error.h"
 #include "agent/base/secret.h"
 
-/* The longest value that files and the socket hand out, and the most fields that one secret may have. */
+/* The longest value that files and the socket hand out, and the most fields that one secret may
+ * have. */
 #define FIELD_VALUE_MAX ((size_t)64 << 10)
 #define FIELD_COUNT_MAX 10000
 
 enum lease_kind {
-	LEASE_NONE,        /* static: fetched again every `refresh` */
-	LEASE_TIMED,       /* ends with `duration_ms`; may be renewable; `id` names it at the server */
+	LEASE_NONE,  /* static: fetched again every `refresh` */
+	LEASE_TIMED, /* ends with `duration_ms`; may be renewable; `id` names it at the server */
 	LEASE_CERTIFICATE, /* ends with the certificate's validity */
-	LEASE_ROTATION,    /* the server replaces it by itself in `duration_ms` */
+	LEASE_ROTATION,	   /* the server replaces it by itself in `duration_ms` */
 };
 
 struct lease {
 	enum lease_kind kind;
 	char *id; /* owned; NULL: the server cannot be asked to renew or revoke it */
 	bool renewable;
-	int64_t duration_ms;   /* from `issued`; 0: for ever */
-	struct stamp issued;   /* when the request that brought it was sent */
+	int64_t duration_ms; /* from `issued`; 0: for ever */
+	struct stamp issued; /* when the request that brought it was sent */
 };
 
 enum field_type {
@@ -44,7 +45,8 @@ struct field {
 /* The named fields of one secret at one moment. Immutable once it is in the store; counted. */
 struct secret_version {
 	size_t refs;
-	char id[24]; /* KV v2's number, else 16 hex digits that tell nothing: BLAKE2b keyed anew at each start */
+	char id[24]; /* KV v2's number, else 16 hex digits that tell nothing: BLAKE2b keyed anew at
+			each start */
 	struct lease lease;
 	struct stamp fetched; /* when its reply came */
 	size_t count;
@@ -56,8 +58,8 @@ struct secret_version *secret_version_new(struct error *err) MUST_USE;
 struct secret_version *secret_version_ref(struct secret_version *version);
 struct secret_version *secret_version_unref(struct secret_version *version); /* returns NULL */
 
-/* Adds a field while the version is being built; takes over the reference to `value`, also on failure.
- * ERROR_BAD_DATA for a second field of that name. */
+/* Adds a field while the version is being built; takes over the reference to `value`, also on
+ * failure. ERROR_BAD_DATA for a second field of that name. */
 int secret_version_add(struct secret_version *version, const char *name, enum field_type type,
 		       struct secret *value, struct error *err) MUST_USE;
 
@@ -74,7 +76,8 @@ const struct field *secret_version_field(const struct secret_version *version, c
 /* The same fields with the same values, whatever ids and leases say. */
 bool secret_version_equal(const struct secret_version *one, const struct secret_version *other);
 
-/* When the lease ends, in boot time: the earlier of the boot and the real view; DEADLINE_NEVER for none. */
+/* When the lease ends, in boot time: the earlier of the boot and the real view; DEADLINE_NEVER for
+ * none. */
 int64_t lease_expires_boot_ms(const struct lease *lease, struct stamp now);
 
 /* The same moment for people, in real time; 0 for none. */
@@ -88,9 +91,10 @@ static inline void secret_version_unrefp(struct secret_version **version)
 /* What the configuration asks for, by name. Owned by the configuration. */
 struct secret_spec {
 	char *name;
-	char *backend;      /* name of the backend */
-	char *path;         /* the backend's own spelling; NULL where it may be absent (sops: whole document) */
-	char *write;        /* JSON object to send: a read that is a write (pki/issue); NULL: plain read */
+	char *backend; /* name of the backend */
+	char *path;    /* the backend's own spelling; NULL where it may be absent (sops: whole
+			  document) */
+	char *write; /* JSON object to send: a read that is a write (pki/issue); NULL: plain read */
 	int64_t refresh_ms; /* of static secrets */
-	bool optional;      /* `required: false` */
+	bool optional;	    /* `required: false` */
 };

@@ -338,7 +338,8 @@ static bool equal_row(const struct option *row, const void *one, const void *oth
 bool option_equal(const struct option *table, const void *one, const void *other)
 {
 	for (const struct option *row = table; row->name != NULL; row++)
-		if (!equal_row(row, (const char *)one + row->offset, (const char *)other + row->offset))
+		if (!equal_row(row, (const char *)one + row->offset,
+			       (const char *)other + row->offset))
 			return false;
 	return true;
 }

@@ -20,13 +20,16 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
 
 int64_t schedule_retry_ms(const struct clock *clock, const struct error *err, unsigned attempt)
 {
-	unsigned doublings = attempt > DOUBLINGS_MOST ? DOUBLINGS_MOST : attempt > 0 ? attempt - 1 : 0;
+	unsigned doublings = attempt > DOUBLINGS_MOST ? DOUBLINGS_MOST
+			     : attempt > 0	      ? attempt - 1
+						      : 0;
 	int64_t ceiling = clamp((int64_t)SCHEDULE_BACKOFF_FIRST_MS << doublings,
 				SCHEDULE_BACKOFF_FIRST_MS, SCHEDULE_BACKOFF_CAP_MS);
 	int64_t wait = ceiling / 2 + uniform(clock, 0, ceiling / 2);
 	int64_t asked;
 
-	/* Asking again does not help; the human who changes the policy should not wait long either. */
+	/* Asking again does not help; the human who changes the policy should not wait long either.
+	 */
 	if (err->code == ERROR_DENIED || err->code == ERROR_NOT_FOUND || err->code == ERROR_INVALID)
 		wait = SCHEDULE_DENIED_MS / 2 + uniform(clock, 0, SCHEDULE_DENIED_MS / 2);
 	if (err->retry_after_ms > 0) {
@@ -50,7 +53,8 @@ static const int64_t renewable_low = 550, renewable_high = 750;
 /* A rotated secret is worth reading just after the server has replaced it. */
 enum { ROTATION_GRACE_MS = 1000, ROTATION_JITTER_MS = 2000 };
 
-int64_t schedule_refresh_at(const struct clock *clock, const struct lease *lease, int64_t refresh_ms)
+int64_t schedule_refresh_at(const struct clock *clock, const struct lease *lease,
+			    int64_t refresh_ms)
 {
 	struct stamp now = clock_now(clock);
 	int64_t expires, life, low, high, at;
@@ -58,9 +62,11 @@ int64_t schedule_refresh_at(const struct clock *clock, const struct lease *lease
 	if (lease->kind == LEASE_NONE || lease->duration_ms == 0) {
 		if (refresh_ms == 0)
 			return DEADLINE_NEVER;
-		at = now.boot_ms + uniform(clock, refresh_ms / PERMILLE * parts[LEASE_NONE].low +
-							  refresh_ms % PERMILLE * parts[LEASE_NONE].low / PERMILLE,
-					   refresh_ms);
+		at = now.boot_ms +
+		     uniform(clock,
+			     refresh_ms / PERMILLE * parts[LEASE_NONE].low +
+				     refresh_ms % PERMILLE * parts[LEASE_NONE].low / PERMILLE,
+			     refresh_ms);
 		return clamp(at, now.boot_ms + SCHEDULE_WAIT_LEAST_MS, INT64_MAX);
 	}
 	expires = lease_expires_boot_ms(lease, now);
@@ -71,7 +77,8 @@ int64_t schedule_refresh_at(const struct clock *clock, const struct lease *lease
 	life = lease->duration_ms;
 	low = lease->renewable ? renewable_low : parts[lease->kind].low;
 	high = lease->renewable ? renewable_high : parts[lease->kind].high;
-	/* Counted back from the end, so that an end which moved nearer (a clock step) moves the deadline too. */
+	/* Counted back from the end, so that an end which moved nearer (a clock step) moves the
+	 * deadline too. */
 	at = expires - life / PERMILLE * (PERMILLE - low) +
 	     uniform(clock, 0, life / PERMILLE * (high - low));
 	return clamp(at, now.boot_ms + SCHEDULE_BACKOFF_FIRST_MS, INT64_MAX);

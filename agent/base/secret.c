@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The arena: 64 KiB chunks, each a row of blocks with their sizes in front, first fit, neighbours merged when
- * one is freed. Values are packed, since one locked page per value would use up a node's RLIMIT_MEMLOCK.
- * A value larger than a chunk gets a chunk of its own; an empty chunk beyond the first is given back.
+ * The arena: 64 KiB chunks, each a row of blocks with their sizes in front, first fit, neighbours
+ * merged when one is freed. Values are packed, since one locked page per value would use up a
+ * node's RLIMIT_MEMLOCK. A value larger than a chunk gets a chunk of its own; an empty chunk beyond
+ * the first is given back.
  */
 #include "agent/base/secret.h"
 
@@ -64,8 +65,7 @@ static void *map_secretmem(size_t size)
 
 static void *map_private(size_t size, enum arena_protection *protection)
 {
-	void *memory =
-		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)
 		return NULL;

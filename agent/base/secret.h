@@ -1,8 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sealed bytes of one value: immutable, counted, in memory that is kept out of dumps, swap and children.
- * There is no char * accessor and no print helper: a secret cannot reach %s by accident.
+ * Sealed bytes of one value: immutable, counted, in memory that is kept out of dumps, swap and
+ * children. There is no char * accessor and no print helper: a secret cannot reach %s by accident.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,8 @@ struct secret;
 /* The largest value: what one reply may hold. */
 #define SECRET_MAX ((size_t)4 << 20)
 
-/* Copies the bytes into the arena. NULL with ERROR_EXHAUSTED when there is no memory or len > SECRET_MAX. */
+/* Copies the bytes into the arena. NULL with ERROR_EXHAUSTED when there is no memory or len >
+ * SECRET_MAX. */
 struct secret *secret_new(const void *bytes, size_t len, struct error *err) MUST_USE;
 
 /* As secret_new, and wipes the source after, also on failure. */
@@ -34,9 +35,10 @@ bool secret_equal(const struct secret *one, const struct secret *other);
 
 /* How the arena is protected, for status and metrics. */
 enum arena_protection {
-	ARENA_SECRETMEM, /* memfd_secret: outside the kernel's direct map, never swapped or dumped */
-	ARENA_LOCKED,    /* locked, not dumpable */
-	ARENA_UNLOCKED,  /* neither could be had: the limit on locked memory is too low */
+	ARENA_SECRETMEM, /* memfd_secret: outside the kernel's direct map, never swapped or dumped
+			  */
+	ARENA_LOCKED,	 /* locked, not dumpable */
+	ARENA_UNLOCKED,	 /* neither could be had: the limit on locked memory is too low */
 };
 
 struct arena_stats {
@@ -46,8 +48,8 @@ struct arena_stats {
 	size_t used_bytes;
 };
 
-/* Chooses how chunks are made: memfd_secret blocks hibernation, so a developer's `run` goes without.
- * Call before the first secret. */
+/* Chooses how chunks are made: memfd_secret blocks hibernation, so a developer's `run` goes
+ * without. Call before the first secret. */
 void arena_allow_secretmem(bool allowed);
 
 struct arena_stats arena_stats(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * malloc_usable_size tells how much to wipe, so no header of ours is needed and the pointers stay libc's own.
+ * malloc_usable_size tells how much to wipe, so no header of ours is needed and the pointers stay
+ * libc's own.
  */
 #include "agent/base/wipe.h"
 

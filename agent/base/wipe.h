@@ -1,8 +1,9 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One allocator that wipes what is freed, for our own buffers and for every library that sees a secret.
- * Without it four to six copies of a value stay in freed memory after one fetch; with it none.
+ * One allocator that wipes what is freed, for our own buffers and for every library that sees a
+ * secret. Without it four to six copies of a value stay in freed memory after one fetch; with it
+ * none.
  */
 #include <stddef.h>
 
@@ -13,8 +14,9 @@ void *wipe_realloc(void *memory, size_t size);
 char *wipe_strdup(const char *text);
 void wipe_free(void *memory);
 
-/* Installs the allocator in libcrypto and jansson and starts libsodium; io installs it in libuv and libcurl.
- * Must be the first thing that main does. Returns 0, or -1 when a library had already allocated. */
+/* Installs the allocator in libcrypto and jansson and starts libsodium; io installs it in libuv and
+ * libcurl. Must be the first thing that main does. Returns 0, or -1 when a library had already
+ * allocated. */
 int wipe_install(void);
 
 /* Zeroes memory in a way that the compiler keeps. */

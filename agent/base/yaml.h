@@ -1,8 +1,9 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A strict YAML reader for configuration: bytes in, a tree of nodes with their places out. It refuses
- * anchors, aliases, several documents, duplicate keys, keys that are no scalars, and whatever passes the limits.
+ * A strict YAML reader for configuration: bytes in, a tree of nodes with their places out. It
+ * refuses anchors, aliases, several documents, duplicate keys, keys that are no scalars, and
+ * whatever passes the limits.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +12,8 @@
 
 enum yaml_type { YAML_IS_SCALAR, YAML_IS_LIST, YAML_IS_MAP };
 
-/* What a scalar means by the core schema of YAML 1.2; whatever stands in quotes or in a block is a string. */
+/* What a scalar means by the core schema of YAML 1.2; whatever stands in quotes or in a block is a
+ * string. */
 enum yaml_core { YAML_CORE_NULL, YAML_CORE_BOOL, YAML_CORE_INT, YAML_CORE_FLOAT, YAML_CORE_STRING };
 
 struct yaml_mark {
@@ -22,31 +24,31 @@ struct yaml_mark {
 struct yaml_limits {
 	unsigned depth; /* nesting of lists and maps */
 	unsigned nodes; /* values and keys */
-	size_t bytes;   /* of the text */
+	size_t bytes;	/* of the text */
 };
 
 #define YAML_CONFIG_LIMITS ((struct yaml_limits){ .depth = 64, .nodes = 10000, .bytes = 4 << 20 })
 
 struct yaml_node {
 	enum yaml_type type;
-	enum yaml_core core;       /* of a scalar */
-	const char *key;           /* in a map, NUL-terminated, no NUL inside; else NULL */
+	enum yaml_core core;	   /* of a scalar */
+	const char *key;	   /* in a map, NUL-terminated, no NUL inside; else NULL */
 	struct yaml_mark key_mark; /* of the key; without a key the same as mark */
-	struct yaml_mark mark;     /* of the value's first character */
-	const char *tag;           /* an explicit tag as "!local" or "tag:yaml.org,2002:str"; NULL: none */
-	bool quoted;               /* a scalar in quotes or in a block, not plain */
-	const char *text;          /* scalar: decoded, NUL-terminated, "" when empty; else NULL */
-	size_t text_len;           /* a NUL inside is possible: compare with strlen where it matters */
-	size_t count;              /* children of a list or map */
-	struct yaml_node *first;   /* first child */
-	struct yaml_node *next;    /* next sibling */
+	struct yaml_mark mark;	   /* of the value's first character */
+	const char *tag;  /* an explicit tag as "!local" or "tag:yaml.org,2002:str"; NULL: none */
+	bool quoted;	  /* a scalar in quotes or in a block, not plain */
+	const char *text; /* scalar: decoded, NUL-terminated, "" when empty; else NULL */
+	size_t text_len;  /* a NUL inside is possible: compare with strlen where it matters */
+	size_t count;	  /* children of a list or map */
+	struct yaml_node *first; /* first child */
+	struct yaml_node *next;	 /* next sibling */
 };
 
 struct yaml_doc;
 
-/* Copies what it needs. NULL with ERROR_INVALID, or ERROR_EXHAUSTED past a limit; *where is then the place
- * (the second of two keys that collide), which the text names only when `where` is NULL. Memory is wiped when
- * freed. */
+/* Copies what it needs. NULL with ERROR_INVALID, or ERROR_EXHAUSTED past a limit; *where is then
+ * the place (the second of two keys that collide), which the text names only when `where` is NULL.
+ * Memory is wiped when freed. */
 struct yaml_doc *yaml_doc_read(const void *bytes, size_t len, const struct yaml_limits *limits,
 			       struct yaml_mark *where, struct error *err) MUST_USE;
 struct yaml_doc *yaml_doc_free(struct yaml_doc *doc); /* returns NULL */

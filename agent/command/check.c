@@ -103,8 +103,8 @@ static int print_survey(const struct config *config, bool policies)
 	if (err.code != ERROR_NONE)
 		return command_fail(&err);
 	/* A policy is for a file: what is said about the paths must not end up in it. */
-	if (fputs(buf_string(&report), policies ? stderr : stdout) < 0 || fputs(buf_string(&policy), stdout) < 0 ||
-	    fflush(stdout) != 0)
+	if (fputs(buf_string(&report), policies ? stderr : stdout) < 0 ||
+	    fputs(buf_string(&policy), stdout) < 0 || fflush(stdout) != 0)
 		return EX_IOERR;
 	return status;
 }
@@ -127,7 +127,8 @@ static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0,
 	  "The configuration (default: $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml)", 0 },
 	{ "online", 'o', NULL, 0,
-	  "Sign in and say for each declared path whether it may be read; the exit status tells the first that may not",
+	  "Sign in and say for each declared path whether it may be read; the exit status tells "
+	  "the first that may not",
 	  0 },
 	{ "policy", 'p', NULL, 0,
 	  "Print the least policy that the declared paths need, for each backend that has policies",

@@ -24,9 +24,11 @@ struct command {
 extern const struct command *const commands[];
 
 /* Parses with the command's own options; argp prints --help and usage errors (exit 64). */
-int command_parse(const struct command *command, argp_parser_t parser, int argc, char **argv, void *input);
+int command_parse(const struct command *command, argp_parser_t parser, int argc, char **argv,
+		  void *input);
 
-/* Prints "agent: text" (or "agent NAME: text") on standard error and returns the code's exit status. */
+/* Prints "agent: text" (or "agent NAME: text") on standard error and returns the code's exit
+ * status. */
 int command_fail(const struct error *err);
 
 /* The backends that this program has; NULL-terminated. */

@@ -16,13 +16,22 @@
 #include "agent/sink/format.h"
 #include "agent/variables.h"
 
-enum { KEY_SOCKET = 0x100, KEY_OUTPUT, KEY_TIMEOUT, TIMEOUT_MS = 30000, OUTPUT_MAX = 8 << 20, TARGET_MAX = 4096 };
+enum {
+	KEY_SOCKET = 0x100,
+	KEY_OUTPUT,
+	KEY_TIMEOUT,
+	TIMEOUT_MS = 30000,
+	OUTPUT_MAX = 8 << 20,
+	TARGET_MAX = 4096
+};
 
 extern const struct command command_get;
 
 static const struct argp_option options[] = {
-	{ "config", 'c', "FILE", 0, "the configuration; else $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml", 0 },
-	{ "socket", KEY_SOCKET, "PATH", 0, "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
+	{ "config", 'c', "FILE", 0,
+	  "the configuration; else $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml", 0 },
+	{ "socket", KEY_SOCKET, "PATH", 0,
+	  "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
 	{ "output", KEY_OUTPUT, "FORMAT", 0, "raw (the bytes, the default) or json", 0 },
 	{ "timeout", KEY_TIMEOUT, "DURATION", 0, "give up after this time (30s)", 0 },
 	{ 0 },
@@ -106,7 +115,8 @@ static int write_field_json(struct buf *out, const char *name, const uint8_t *by
 		return 0;
 	}
 	if (!text_is_utf8(bytes, len))
-		return error_set(err, ERROR_BAD_DATA, "field '%s' is not UTF-8: use --output raw", name);
+		return error_set(err, ERROR_BAD_DATA, "field '%s' is not UTF-8: use --output raw",
+				 name);
 	text_write_json(out, bytes, len);
 	return 0;
 }
@@ -117,12 +127,12 @@ static int list_fields(const struct secret_version *version, const char *name, s
 
 	for (size_t i = 0; i < version->count; i++)
 		buf_printf(&names, "%s%s", i > 0 ? ", " : "", version->fields[i].name);
-	return error_set(err, ERROR_NOT_FOUND, "secret '%s' has %zu fields; name one of them: %s", name, version->count,
-			 buf_string(&names));
+	return error_set(err, ERROR_NOT_FOUND, "secret '%s' has %zu fields; name one of them: %s",
+			 name, version->count, buf_string(&names));
 }
 
-static int print_version(const struct secret_version *version, const char *name, const char *field, bool json,
-			 struct error *err)
+static int print_version(const struct secret_version *version, const char *name, const char *field,
+			 bool json, struct error *err)
 {
 	AUTO(buf_deinit) struct buf out = BUF_INIT(OUTPUT_MAX);
 	AUTO(secret_unrefp) struct secret *value = NULL;
@@ -137,10 +147,12 @@ static int print_version(const struct secret_version *version, const char *name,
 		value = version_select(version, field, err);
 		if (value == NULL)
 			return error_wrap(err, "secret '%s'", name);
-		typed = secret_version_field(version, field != NULL ? field : version->fields[0].name);
+		typed = secret_version_field(version,
+					     field != NULL ? field : version->fields[0].name);
 		if (json)
-			written = write_field_json(&out, field != NULL ? field : "", secret_bytes(value),
-						   secret_len(value), typed != NULL ? typed->type : FIELD_STRING, err);
+			written = write_field_json(&out, field != NULL ? field : "",
+						   secret_bytes(value), secret_len(value),
+						   typed != NULL ? typed->type : FIELD_STRING, err);
 		else
 			buf_put(&out, secret_bytes(value), secret_len(value));
 	}
@@ -150,11 +162,12 @@ static int print_version(const struct secret_version *version, const char *name,
 /* ---- from a running agent ---- */
 
 /* Names may hold dots: the longest one that the agent knows is meant. */
-static int ask(const char *socket, const struct arguments *arguments, struct unix_reply *reply, size_t *ret_len,
-	       struct error *err)
+static int ask(const char *socket, const struct arguments *arguments, struct unix_reply *reply,
+	       size_t *ret_len, struct error *err)
 {
 	const char *pointer = strchr(arguments->name, '#');
-	size_t len = pointer != NULL ? (size_t)(pointer - arguments->name) : strlen(arguments->name);
+	size_t len =
+		pointer != NULL ? (size_t)(pointer - arguments->name) : strlen(arguments->name);
 
 	for (;;) {
 		AUTO(buf_deinit) struct buf target = BUF_INIT(TARGET_MAX);
@@ -172,23 +185,29 @@ static int ask(const char *socket, const struct arguments *arguments, struct uni
 			return 0;
 		}
 		if (reply->status == 503)
-			return error_set(err, ERROR_UNAVAILABLE, "secret '%.*s' has not been fetched yet: see `agent status`",
-					 (int)len, arguments->name);
+			return error_set(
+				err, ERROR_UNAVAILABLE,
+				"secret '%.*s' has not been fetched yet: see `agent status`",
+				(int)len, arguments->name);
 		while (len > 0 && arguments->name[len - 1] != '.')
 			len--;
 		if (len <= 1)
 			return error_set(err, ERROR_NOT_FOUND,
-					 "the agent at %s has no secret '%s' that uid %u may see", socket,
-					 arguments->name, (unsigned)getuid());
+					 "the agent at %s has no secret '%s' that uid %u may see",
+					 socket, arguments->name, (unsigned)getuid());
 		len--;
 		unix_reply_deinit(reply);
 	}
 }
 
-static int version_of(const struct unix_reply *reply, struct secret_version **ret, struct error *err)
+static int version_of(const struct unix_reply *reply, struct secret_version **ret,
+		      struct error *err)
 {
-	const struct json_limits limits = { .depth = 64, .nodes = 50000, .bytes = UNIX_CLIENT_REPLY_MAX };
-	AUTO(json_doc_freep) struct json_doc *doc = json_doc_read(reply->body.data, reply->body.len, &limits, err);
+	const struct json_limits limits = { .depth = 64,
+					    .nodes = 50000,
+					    .bytes = UNIX_CLIENT_REPLY_MAX };
+	AUTO(json_doc_freep)
+	struct json_doc *doc = json_doc_read(reply->body.data, reply->body.len, &limits, err);
 	AUTO(secret_version_unrefp) struct secret_version *version = secret_version_new(err);
 	const struct json_node *node;
 
@@ -199,8 +218,8 @@ static int version_of(const struct unix_reply *reply, struct secret_version **re
 		bool text = node->type == JSON_IS_STRING;
 
 		if (secret_version_add_bytes(version, node->key, text ? FIELD_STRING : FIELD_JSON,
-					     text ? node->text : node->raw, text ? node->text_len : node->raw_len,
-					     err) < 0)
+					     text ? node->text : node->raw,
+					     text ? node->text_len : node->raw_len, err) < 0)
 			return -1;
 	}
 	node = json_get(json_doc_root(doc), "fields_base64");
@@ -208,7 +227,8 @@ static int version_of(const struct unix_reply *reply, struct secret_version **re
 		AUTO(buf_deinit) struct buf bytes = BUF_INIT(FIELD_VALUE_MAX);
 
 		if (text_read_base64(&bytes, node->text, node->text_len, err) < 0 ||
-		    secret_version_add_bytes(version, node->key, FIELD_STRING, bytes.data, bytes.len, err) < 0)
+		    secret_version_add_bytes(version, node->key, FIELD_STRING, bytes.data,
+					     bytes.len, err) < 0)
 			return -1;
 	}
 	*ret = STEAL(version);
@@ -244,13 +264,15 @@ static int use(void *context, const struct store *store, struct error *err)
 	const struct wanted *wanted = context;
 	const struct store_entry *entry = &store->entries[0];
 
-	if (print_version(entry->version, entry->spec->name, wanted->field, wanted->arguments->json, err) < 0)
+	if (print_version(entry->version, entry->spec->name, wanted->field, wanted->arguments->json,
+			  err) < 0)
 		return error_exit_status(err->code);
 	return 0;
 }
 
 /* The declared secret with the longest name that the argument begins with. */
-static struct secret_spec *find_spec(struct config *config, const char *asked, const char **ret_field)
+static struct secret_spec *find_spec(struct config *config, const char *asked,
+				     const char **ret_field)
 {
 	struct secret_spec *best = NULL;
 	size_t best_len = 0;
@@ -269,7 +291,8 @@ static struct secret_spec *find_spec(struct config *config, const char *asked, c
 	return best;
 }
 
-static int get_by_signing_in(struct config *config, const struct arguments *arguments, struct error *err)
+static int get_by_signing_in(struct config *config, const struct arguments *arguments,
+			     struct error *err)
 {
 	struct wanted wanted = { .arguments = arguments };
 	struct secret_spec *spec = find_spec(config, arguments->name, &wanted.field);
@@ -284,7 +307,8 @@ static int get_by_signing_in(struct config *config, const struct arguments *argu
 	};
 
 	if (spec == NULL) {
-		(void)error_set(err, ERROR_NOT_FOUND, "%s declares no secret '%s'", config->file, arguments->name);
+		(void)error_set(err, ERROR_NOT_FOUND, "%s declares no secret '%s'", config->file,
+				arguments->name);
 		return error_exit_status(err->code);
 	}
 	/* Only this one: the others are nobody's business here. */
@@ -319,7 +343,8 @@ static int run(int argc, char **argv)
 	}
 	if (config == NULL) {
 		(void)error_set(&err, ERROR_INVALID,
-				"no configuration and no running agent: use -c FILE, --socket PATH or $AGENT_SOCKET");
+				"no configuration and no running agent: use -c FILE, --socket PATH "
+				"or $AGENT_SOCKET");
 		return command_fail(&err);
 	}
 	status = get_by_signing_in(config, &arguments, &err);
@@ -332,8 +357,10 @@ const struct command command_get = {
 	.name = "get",
 	.arguments = "NAME[.FIELD]",
 	.summary = "Print one value.",
-	.details = "From the running agent when there is one, else by signing in for it. No newline is added when standard "
-		   "output is not a terminal.",
+	.details =
+		"From the running agent when there is one, else by signing in for it. No newline "
+		"is added when standard "
+		"output is not a terminal.",
 	.options = options,
 	.run = run,
 };

@@ -5,14 +5,15 @@
  */
 #include "agent/config/config.h"
 
-/* Finds and reads the configuration; prints every problem. NULL: *status is the exit status. `file`, owned by the
- * caller, is the name that it was found under. */
+/* Finds and reads the configuration; prints every problem. NULL: *status is the exit status.
+ * `file`, owned by the caller, is the name that it was found under. */
 struct config *command_load(const char *explicit_path, char **file, int *status);
 
 /* As command_load, but NULL with *status 0 when there is none and none was named. */
 struct config *command_load_optional(const char *explicit_path, int *status);
 
-/* The running agent's socket: the explicit one, $AGENT_SOCKET, the configuration's first. NULL: none is known. */
+/* The running agent's socket: the explicit one, $AGENT_SOCKET, the configuration's first. NULL:
+ * none is known. */
 const char *command_socket(const char *explicit_path, const struct config *config);
 
 static inline void config_freep(struct config **config)

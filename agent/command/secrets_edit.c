@@ -178,8 +178,7 @@ int secrets_edit(const char *file, struct error *err)
 {
 	AUTO(sops_document_free) struct sops_document document = { .file = NULL };
 	AUTO(buf_deinit)
-	struct buf plain = BUF_INIT(SOPS_DOCUMENT_MAX),
-		   edited = BUF_INIT(SOPS_DOCUMENT_MAX);
+	struct buf plain = BUF_INIT(SOPS_DOCUMENT_MAX), edited = BUF_INIT(SOPS_DOCUMENT_MAX);
 	AUTO(scratch_free) struct scratch scratch = { .folder = NULL };
 	AUTO(closep) int lock = -1;
 

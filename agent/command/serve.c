@@ -14,8 +14,10 @@ enum { KEY_ONCE = 0x100, KEY_TIMEOUT, KEY_ALLOW_DEGRADED };
 extern const struct command command_serve;
 
 static const struct argp_option options[] = {
-	{ "config", 'c', "FILE", 0, "the configuration; else $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml", 0 },
-	{ "once", KEY_ONCE, NULL, 0, "publish everything once and exit, for an init container; revokes nothing", 0 },
+	{ "config", 'c', "FILE", 0,
+	  "the configuration; else $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml", 0 },
+	{ "once", KEY_ONCE, NULL, 0,
+	  "publish everything once and exit, for an init container; revokes nothing", 0 },
 	{ "timeout", KEY_TIMEOUT, "DURATION", 0, "with --once: give up after this time", 0 },
 	{ "allow-degraded", KEY_ALLOW_DEGRADED, NULL, 0,
 	  "go on where the kernel lacks seccomp, landlock or no_new_privs; status shows it", 0 },
@@ -113,8 +115,10 @@ const struct command command_serve = {
 	.name = "serve",
 	.arguments = "",
 	.summary = "Keep the declared secrets fresh in files and on the socket.",
-	.details = "SIGHUP, or a change of the file, reads the configuration again: it is applied whole or not at all. "
-		   "SIGTERM ends.",
+	.details =
+		"SIGHUP, or a change of the file, reads the configuration again: it is applied "
+		"whole or not at all. "
+		"SIGTERM ends.",
 	.options = options,
 	.run = run,
 };

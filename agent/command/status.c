@@ -14,13 +14,22 @@
 #include "agent/command/load.h"
 #include "agent/io/unix_client.h"
 
-enum { KEY_SOCKET = 0x100, KEY_JSON, KEY_WATCH, KEY_WAIT, WATCH_MS = 2000, READY_EVERY_MS = 100, NAME_COLUMN = 24 };
+enum {
+	KEY_SOCKET = 0x100,
+	KEY_JSON,
+	KEY_WATCH,
+	KEY_WAIT,
+	WATCH_MS = 2000,
+	READY_EVERY_MS = 100,
+	NAME_COLUMN = 24
+};
 
 extern const struct command command_status, command_ready;
 
 static const struct argp_option status_options[] = {
 	{ "config", 'c', "FILE", 0, "the configuration that names the socket", 0 },
-	{ "socket", KEY_SOCKET, "PATH", 0, "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
+	{ "socket", KEY_SOCKET, "PATH", 0,
+	  "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
 	{ "json", KEY_JSON, NULL, 0, "as JSON", 0 },
 	{ "watch", KEY_WATCH, NULL, 0, "again every two seconds", 0 },
 	{ 0 },
@@ -28,7 +37,8 @@ static const struct argp_option status_options[] = {
 
 static const struct argp_option ready_options[] = {
 	{ "config", 'c', "FILE", 0, "the configuration that names the socket", 0 },
-	{ "socket", KEY_SOCKET, "PATH", 0, "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
+	{ "socket", KEY_SOCKET, "PATH", 0,
+	  "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
 	{ "wait", KEY_WAIT, "DURATION", 0, "wait this long for it", 0 },
 	{ 0 },
 };
@@ -69,7 +79,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 }
 
 /* The configuration is read only for its socket, and only when nothing nearer names one. */
-static const char *find_socket(const struct arguments *arguments, struct config **config, int *status)
+static const char *find_socket(const struct arguments *arguments, struct config **config,
+			       int *status)
 {
 	const char *socket = command_socket(arguments->socket, NULL);
 	struct error err;
@@ -82,8 +93,10 @@ static const char *find_socket(const struct arguments *arguments, struct config 
 		return NULL;
 	socket = command_socket(NULL, *config);
 	if (socket == NULL) {
-		(void)error_set(&err, ERROR_INVALID, "no socket is known: use --socket PATH, $AGENT_SOCKET, or a configuration "
-						     "with sinks.socket");
+		(void)error_set(
+			&err, ERROR_INVALID,
+			"no socket is known: use --socket PATH, $AGENT_SOCKET, or a configuration "
+			"with sinks.socket");
 		*status = command_fail(&err);
 	}
 	return socket;
@@ -118,38 +131,48 @@ static void print_table(const struct json_node *root)
 {
 	const struct json_node *list = json_get(root, "secrets");
 
-	(void)printf("%-*s %-8s %-18s %8s  %-20s %s\n", NAME_COLUMN + 2, "SECRET", "STATE", "VERSION", "AGE s",
-		     "NEXT REFRESH", "EXPIRES");
-	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
-		(void)printf("  %-*s %-8s %-18s %8s  %-20s %s\n", NAME_COLUMN, or_dash(json_get(item, "name")),
-			     or_dash(json_get(item, "state")), or_dash(json_get(item, "version")),
-			     or_dash(json_get(item, "age_seconds")), or_dash(json_get(item, "next_refresh_at")),
+	(void)printf("%-*s %-8s %-18s %8s  %-20s %s\n", NAME_COLUMN + 2, "SECRET", "STATE",
+		     "VERSION", "AGE s", "NEXT REFRESH", "EXPIRES");
+	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL;
+	     item = item->next) {
+		(void)printf("  %-*s %-8s %-18s %8s  %-20s %s\n", NAME_COLUMN,
+			     or_dash(json_get(item, "name")), or_dash(json_get(item, "state")),
+			     or_dash(json_get(item, "version")),
+			     or_dash(json_get(item, "age_seconds")),
+			     or_dash(json_get(item, "next_refresh_at")),
 			     or_dash(json_get(item, "expires_at")));
 		print_error(item);
 	}
 	list = json_get(root, "backends");
 	(void)printf("%-*s %-12s %s\n", NAME_COLUMN + 2, "BACKEND", "STATE", "SESSION EXPIRES");
-	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
+	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL;
+	     item = item->next) {
 		(void)printf("  %-*s %-12s %s\n", NAME_COLUMN, or_dash(json_get(item, "name")),
-			     or_dash(json_get(item, "state")), or_dash(json_get(item, "session_expires_at")));
+			     or_dash(json_get(item, "state")),
+			     or_dash(json_get(item, "session_expires_at")));
 		print_error(item);
 	}
 	list = json_get(root, "sinks");
 	(void)printf("%-*s %-12s %s\n", NAME_COLUMN + 2, "SINK", "STATE", "GENERATION");
-	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
+	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL;
+	     item = item->next) {
 		(void)printf("  %-*s %-12s %s\n", NAME_COLUMN, or_dash(json_get(item, "name")),
-			     or_dash(json_get(item, "state")), or_dash(json_get(item, "generation")));
+			     or_dash(json_get(item, "state")),
+			     or_dash(json_get(item, "generation")));
 		print_error(item);
 	}
 	list = json_get(root, "hardening");
 	(void)printf("HARDENING\n");
-	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL; item = item->next)
+	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL;
+	     item = item->next)
 		(void)printf("  %-*s %s\n", NAME_COLUMN, item->key, or_dash(item));
 }
 
 static int print_status(const char *socket, bool json, struct error *err)
 {
-	const struct json_limits limits = { .depth = 16, .nodes = 500000, .bytes = UNIX_CLIENT_REPLY_MAX };
+	const struct json_limits limits = { .depth = 16,
+					    .nodes = 500000,
+					    .bytes = UNIX_CLIENT_REPLY_MAX };
 	const struct unix_get get = { .socket = socket, .target = "/v1/status" };
 	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
 	AUTO(json_doc_freep) struct json_doc *doc = NULL;
@@ -157,16 +180,20 @@ static int print_status(const char *socket, bool json, struct error *err)
 	if (unix_client_get(clock_system(), &get, &reply, err) < 0)
 		return error_wrap(err, "the agent at %s", socket);
 	if (reply.status != 200)
-		return error_set(err, ERROR_PROTOCOL, "the agent at %s answered %d", socket, reply.status);
+		return error_set(err, ERROR_PROTOCOL, "the agent at %s answered %d", socket,
+				 reply.status);
 	if (json) {
 		(void)printf("%s\n", buf_string(&reply.body));
-		return fflush(stdout) == 0 ? 0 : error_set(err, ERROR_UNAVAILABLE, "standard output is closed");
+		return fflush(stdout) == 0
+			       ? 0
+			       : error_set(err, ERROR_UNAVAILABLE, "standard output is closed");
 	}
 	doc = json_doc_read(reply.body.data, reply.body.len, &limits, err);
 	if (doc == NULL)
 		return error_wrap(err, "the agent's answer");
 	print_table(json_doc_root(doc));
-	return fflush(stdout) == 0 ? 0 : error_set(err, ERROR_UNAVAILABLE, "standard output is closed");
+	return fflush(stdout) == 0 ? 0
+				   : error_set(err, ERROR_UNAVAILABLE, "standard output is closed");
 }
 
 static int run_status(int argc, char **argv)
@@ -213,7 +240,8 @@ static int ask_ready(const char *socket, struct error *err)
 		return error_wrap(err, "the agent at %s", socket);
 	if (reply.status == 200)
 		return 1;
-	(void)error_set(err, ERROR_UNAVAILABLE, "not every secret is published yet: `agent status` says which");
+	(void)error_set(err, ERROR_UNAVAILABLE,
+			"not every secret is published yet: `agent status` says which");
 	return 0;
 }
 

@@ -241,8 +241,10 @@ int file_perform(const struct request *request, const struct clock *clock, struc
 	buf_reset(out);
 	if (file_read(buf_string(&request->path), request->reply_max, request->file_secret, out,
 		      err) < 0) {
-		/* A credential that cannot be read is a matter of the configuration, not of the secret asked for. */
-		if (request->file_secret && (err->code == ERROR_NOT_FOUND || err->code == ERROR_DENIED))
+		/* A credential that cannot be read is a matter of the configuration, not of the
+		 * secret asked for. */
+		if (request->file_secret &&
+		    (err->code == ERROR_NOT_FOUND || err->code == ERROR_DENIED))
 			err->code = ERROR_INVALID;
 		return -1;
 	}

@@ -1,7 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One curl_multi on the libuv loop, with a fixed number of connections. For agent/io/http_client alone.
+ * One curl_multi on the libuv loop, with a fixed number of connections. For agent/io/http_client
+ * alone.
  */
 #include <curl/curl.h>
 
@@ -9,10 +10,12 @@
 
 struct http_lane;
 
-/* `completed` gets each transfer once, after it has left the lane; it may add, remove and free as it likes. */
+/* `completed` gets each transfer once, after it has left the lane; it may add, remove and free as
+ * it likes. */
 typedef void http_lane_fn(void *context, CURL *easy, CURLcode result);
 
-/* Connections are closed `linger_ms` after the last transfer ended. Nothing of libcurl is made before the first. */
+/* Connections are closed `linger_ms` after the last transfer ended. Nothing of libcurl is made
+ * before the first. */
 struct http_lane *http_lane_new(struct loop *loop, unsigned connections, unsigned linger_ms,
 				http_lane_fn *completed, void *context, struct error *err) MUST_USE;
 

@@ -302,8 +302,7 @@ Test(text, base64_of_rfc_4648)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		AUTO(buf_deinit)
-		struct buf written = BUF_INIT(64),
-			   read = BUF_INIT(strlen(rows[i].plain));
+		struct buf written = BUF_INIT(64), read = BUF_INIT(strlen(rows[i].plain));
 		struct error err;
 
 		text_write_base64(&written, rows[i].plain, strlen(rows[i].plain));
