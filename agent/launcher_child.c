@@ -40,8 +40,14 @@ static int say_why(const char *program, int number)
 /* Searches the PATH that the program will have. */
 static void execute(char **argv, char **environment)
 {
+	char **ours = environ;
+	int number;
+
 	environ = environment;
 	(void)execvp(argv[0], argv);
+	number = errno;
+	environ = ours;
+	errno = number;
 }
 
 int child_become(char **argv, char **environment, const struct inherited *inherited)

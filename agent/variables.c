@@ -111,6 +111,26 @@ static bool is_listed(const struct strings *list, const char *text)
 	return false;
 }
 
+/* --only names variables as they are or as the fields that they come from: api_key is API_KEY. */
+static bool chooses(const char *item, const char *variable)
+{
+	AUTO(buf_deinit) struct buf name = BUF_INIT(NAME_MAX_BYTES);
+
+	if (strcmp(item, variable) == 0)
+		return true;
+	text_write_variable(&name, item);
+	return strcmp(buf_string(&name), variable) == 0;
+}
+
+static bool is_chosen(const struct strings *only, const char *secret, const char *variable)
+{
+	bool chosen = only->count == 0 || is_listed(only, secret);
+
+	for (size_t i = 0; i < only->count && !chosen; i++)
+		chosen = chooses(only->items[i], variable);
+	return chosen;
+}
+
 /* Every field of every secret: nothing explicit leaves anything out. */
 static bool gives_all(const struct config *config, const struct run_request *request)
 {
@@ -127,8 +147,7 @@ bool variables_need(const struct config *config, const struct run_request *reque
 			return true;
 	for (size_t i = 0; i < config->variable_count; i++)
 		if (strcmp(config->variables[i].secret, secret) == 0 &&
-		    (only->count == 0 || is_listed(only, secret) ||
-		     is_listed(only, config->variables[i].variable)))
+		    is_chosen(only, secret, config->variables[i].variable))
 			return true;
 	if (!gives_all(config, request))
 		return false;
@@ -330,8 +349,7 @@ static int add_fields(struct variables *list, const struct secret_version *versi
 		text_write_variable(&name, field->name);
 		if (buf_check(&name, "the name of a variable", err) < 0)
 			return error_wrap(err, "secret '%s'", secret);
-		if (only->count > 0 && !is_listed(only, secret) &&
-		    !is_listed(only, buf_string(&name)))
+		if (!is_chosen(only, secret, buf_string(&name)))
 			continue;
 		if (is_dangerous(buf_string(&name)))
 			return error_set(err, ERROR_BAD_DATA,
@@ -355,8 +373,7 @@ static int add_explicit(struct variables *list, const struct store *store,
 		const struct config_variable *variable = &config->variables[i];
 		struct secret *value;
 
-		if (request->only.count > 0 && !is_listed(&request->only, variable->variable) &&
-		    !is_listed(&request->only, variable->secret))
+		if (!is_chosen(&request->only, variable->secret, variable->variable))
 			continue;
 		if (may_be_missing(store, variable->secret))
 			continue;
@@ -455,7 +472,7 @@ static int check_only(const struct variables *list, const struct config *config,
 		bool found = config_secret_find(config, only->items[i]) != NULL;
 
 		for (size_t j = 0; j < list->count && !found; j++)
-			found = strcmp(list->items[j].name, only->items[i]) == 0;
+			found = chooses(only->items[i], list->items[j].name);
 		if (!found)
 			return error_set(err, ERROR_NOT_FOUND,
 					 "--only %s: no secret and no variable has that name",

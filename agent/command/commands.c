@@ -9,6 +9,7 @@
 
 /* clang-format off: a row each */
 extern const struct command
+	command_run,
 	command_serve,
 	command_get,
 	command_secrets,
@@ -18,6 +19,7 @@ extern const struct command
 	command_completion;
 
 const struct command *const commands[] = {
+	&command_run,
 	&command_serve,
 	&command_get,
 	&command_secrets,

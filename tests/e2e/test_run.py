@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`agent run` is invisible: exit status, signals, terminal and streams are the program's own."""
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from conftest import AGENT
+
+SECRET = "hunter2-hunter2"
+FACTS = ("grep -E '^(Umask|Sig(Blk|Ign|Cgt)|NoNewPrivs|Seccomp|CapEff):?' /proc/self/status; "
+         "cat /proc/self/limits; ls /proc/self/fd; ulimit -c; env | sort | grep -v '^_='")
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path):
+    """A folder with a key and an encrypted file."""
+    environment = dict(os.environ, SOPS_AGE_KEY_FILE=str(tmp_path / "keys.txt"))
+    for name in ("AGENT_CONFIG", "SOPS_AGE_KEY", "CI"):
+        environment.pop(name, None)
+    subprocess.run([AGENT, "secrets", "init"], cwd=tmp_path, env=environment, check=True,
+                   stderr=subprocess.DEVNULL)
+    for name, value in (("db.password", SECRET), ("api-key", "k1k2k3k4")):
+        subprocess.run([AGENT, "secrets", "set", name], cwd=tmp_path, env=environment, check=True,
+                       input=value.encode())
+    return tmp_path, environment
+
+
+def run(folder, *arguments, **options):
+    path, environment = folder
+    return subprocess.run([AGENT, "run", *arguments], cwd=path, env=environment, text=True,
+                          stdin=options.pop("stdin", subprocess.DEVNULL), capture_output=True,
+                          check=False, timeout=60, **options)
+
+
+def test_nearest_file_gives_its_values_as_variables(folder):
+    (folder[0] / "a" / "b").mkdir(parents=True)
+    below = (folder[0] / "a" / "b", folder[1])
+    result = run(below, "--", "sh", "-c", "echo $DB_PASSWORD $API_KEY; exit 7")
+    assert (result.stdout, result.stderr, result.returncode) == (f"{SECRET} k1k2k3k4\n", "", 7)
+
+
+@pytest.mark.parametrize("way", [[], ["--mask", "always"]])
+def test_exit_statuses_are_the_programs(folder, way):
+    assert run(folder, *way, "--", "true").returncode == 0
+    assert run(folder, *way, "--", "sh", "-c", "exit 255").returncode == 255
+    assert run(folder, *way, "--", "no-such-program").returncode == 127
+    assert run(folder, *way, "--", "/").returncode == 126
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
+        result = run(folder, *way, "--", "sh", "-c", f"kill -{number.value} $$")
+        assert result.returncode == -number
+
+
+def test_usage_and_configuration_errors_have_their_own_statuses(folder, tmp_path):
+    assert run(folder).returncode == 64
+    assert run(folder, "--mask", "maybe", "--", "true").returncode == 64
+    assert run(folder, "--watch", "signal:NOPE", "--", "true").returncode == 64
+    assert run(folder, "-c", "/nonexistent.yaml", "--", "true").returncode == 78
+    missing = run(folder, "--env", "X=sops://secrets.enc.yaml#/db/nothing", "--", "true")
+    assert missing.returncode == 65
+    assert "X" in missing.stderr
+    (tmp_path / "empty").mkdir()
+    elsewhere = subprocess.run([AGENT, "run", "--", "true"], cwd="/", env=folder[1], check=False,
+                               capture_output=True, text=True)
+    assert elsewhere.returncode == 78
+    assert "secrets.enc.yaml" in elsewhere.stderr
+
+
+def test_references_env_files_and_only_choose_what_is_given(folder):
+    show = ["--", "sh", "-c", "env | grep -E '^(X|DB_PASSWORD|API_KEY|PLAIN|REF)=' | sort"]
+    assert run(folder, "--env", "X=sops://secrets.enc.yaml#/db/password", *show).stdout == f"X={SECRET}\n"
+    assert run(folder, "--only", "API_KEY", *show).stdout == "API_KEY=k1k2k3k4\n"
+    assert run(folder, "--only", "api-key", *show).stdout == "API_KEY=k1k2k3k4\n"
+    assert run(folder, "--only", "nothing", *show).returncode == 65
+    (folder[0] / ".env").write_text(
+        "# a comment\n\nPLAIN='some value'\nexport REF=sops://secrets.enc.yaml#api-key\n")
+    assert run(folder, "--env-file", ".env", *show).stdout == "PLAIN=some value\nREF=k1k2k3k4\n"
+    (folder[0] / ".env").write_text("A=1\nnot a line\n")
+    broken = run(folder, "--env-file", ".env", *show)
+    assert broken.returncode == 78
+    assert ".env:2" in broken.stderr
+
+
+def test_dangerous_names_need_to_be_named(folder):
+    path, environment = folder
+    subprocess.run([AGENT, "secrets", "set", "ld_preload"], cwd=path, env=environment, check=True,
+                   input=b"/tmp/evil.so")
+    refused = run(folder, "--", "true")
+    assert refused.returncode == 65
+    assert "LD_PRELOAD" in refused.stderr
+    assert run(folder, "--only", "api-key", "--", "true").returncode == 0
+    meant = run(folder, "--env", "PYTHONPATH=sops://secrets.enc.yaml#api-key", "--",
+                "sh", "-c", "echo $PYTHONPATH")
+    assert meant.stdout == "k1k2k3k4\n"
+
+
+def test_strict_and_pristine(folder):
+    path, environment = folder
+    taken = (path, dict(environment, API_KEY="old", OTHER="x"))
+    refused = run(taken, "--strict", "--", "true")
+    assert refused.returncode == 65
+    assert "API_KEY" in refused.stderr
+    assert run(taken, "--", "sh", "-c", "echo $API_KEY").stdout == "k1k2k3k4\n"
+    pristine = run(taken, "--pristine", "--", "env").stdout
+    assert "OTHER=" not in pristine
+    assert "API_KEY=k1k2k3k4" in pristine
+    assert "PATH=" in pristine
+
+
+def test_file_stands_while_the_program_runs(folder):
+    target = folder[0] / "password"
+    result = run(folder, "--file", f"{target}=sops://secrets.enc.yaml#/db/password", "--",
+                 "sh", "-c", f"cat {target}; stat -L -c %a {target}")
+    assert result.stdout == f"{SECRET}600\n"
+    assert not os.path.lexists(target)
+
+
+def test_child_has_what_it_would_have_without_us(folder):
+    environment = dict(folder[1], DB_PASSWORD=SECRET, API_KEY="k1k2k3k4")
+    for mode in ({}, {"umask": 0o027}):
+        plain = subprocess.run(["sh", "-c", FACTS], cwd=folder[0], env=environment, text=True,
+                               capture_output=True, check=True, stdin=subprocess.DEVNULL, **mode)
+        ours = run((folder[0], environment), "--", "sh", "-c", FACTS, **mode)
+        assert ours.stdout == plain.stdout
+
+
+def test_the_pid_is_kept_and_the_streams_are_passed(folder):
+    process = subprocess.Popen([AGENT, "run", "--", "sh", "-c", "echo $$; cat"], cwd=folder[0],
+                               env=folder[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    out, _ = process.communicate("typed\n", timeout=30)
+    assert out == f"{process.pid}\ntyped\n"
+
+
+def test_masks_on_pipes_and_leaves_the_streams_apart(folder):
+    result = run(folder, "--mask", "always", "--", "sh", "-c",
+                 "echo out $DB_PASSWORD; echo err $DB_PASSWORD >&2; printf %s $DB_PASSWORD | base64")
+    assert result.stdout == "out ***\n***\n"
+    assert result.stderr == "err ***\n"
+    assert run((folder[0], dict(folder[1], CI="true")), "--mask", "auto", "--",
+               "sh", "-c", "echo $DB_PASSWORD").stdout == "***\n"
+    assert run(folder, "--mask", "auto", "--", "sh", "-c", "echo $DB_PASSWORD").stdout == f"{SECRET}\n"
+
+
+def on_terminal(folder, arguments, keys=b"", until=None):
+    """Runs on a pseudo terminal; types when `until` is seen. Returns what was shown and the wait status."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(folder[0])
+        os.execve(AGENT, [AGENT, "run", *arguments], folder[1])
+    shown = b""
+    typed = until is None
+    while True:
+        ready, _, _ = select.select([master], [], [], 30)
+        assert ready, shown
+        try:
+            chunk = os.read(master, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        shown += chunk
+        if not typed and until in shown:
+            os.write(master, keys)
+            typed = True
+    _, status = os.waitpid(pid, 0)
+    os.close(master)
+    return shown.decode(), status
+
+
+@pytest.mark.parametrize("mask", ["never", "auto"])
+def test_a_terminal_stays_a_terminal(folder, mask):
+    script = "tty -s && test -t 1 && test -t 2 && echo terminal; stty size; read line; echo got $line $DB_PASSWORD; exit 5"
+    shown, status = on_terminal(folder, ["--mask", mask, "--", "sh", "-c", script], b"hello\n", b"terminal")
+    assert os.waitstatus_to_exitcode(status) == 5
+    assert "got hello " + ("***" if mask == "auto" else SECRET) in shown
+    assert (SECRET in shown) == (mask == "never")
+
+
+@pytest.mark.parametrize("mask", ["never", "auto"])
+def test_control_c_reaches_the_program_once(folder, mask):
+    script = ("import signal,sys,time\ncount=[]\nsignal.signal(signal.SIGINT, lambda *_: count.append(1))\n"
+              "print('ready',flush=True)\nwhile not count: signal.pause()\ntime.sleep(0.2)\n"
+              "print('count',len(count),flush=True)")
+    shown, status = on_terminal(folder, ["--mask", mask, "--", sys.executable, "-c", script], b"\x03", b"ready")
+    assert "count 1" in shown
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_reaps_as_pid_1(folder):
+    if not shutil.which("unshare"):
+        pytest.skip("unshare is not there")
+    script = "(sh -c 'sleep 0.1 &' &) ; sleep 0.4; ps -eo stat= 2>/dev/null | grep -c Z; exit 6"
+    result = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", AGENT, "run", "--mask", "always",
+                             "--", "sh", "-c", script], cwd=folder[0], env=folder[1], text=True,
+                            capture_output=True, check=False, timeout=60)
+    if "unshare" in result.stderr:
+        pytest.skip("no namespaces here: " + result.stderr)
+    assert (result.stdout, result.returncode) == ("0\n", 6)
+
+
+def test_nothing_is_readable_of_the_waiting_launcher_and_broker(folder):
+    """Not even by the same uid: proven by the kernel's word, since root may read everything."""
+    process = subprocess.Popen([AGENT, "run", "--mask", "always", "--", "sh", "-c", "echo up; exec cat"],
+                               cwd=folder[0], env=folder[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               text=True)
+    assert process.stdout.readline() == "up\n"
+    assert os.stat(f"/proc/{process.pid}/environ").st_uid == 0
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
