@@ -17,7 +17,8 @@
 #include "backends/sops_metadata.h"
 #include "backends/sops_scalar.h"
 
-enum { MAC_BYTES = 64 };
+#define MAC_BYTES ((size_t)64)
+#define MAC_HEX	  (2 * MAC_BYTES)
 
 /* SHA-256 of "sops": a MAC over encrypted values only never equals one over all. */
 static const uint8_t only_encrypted_seed[] = {
@@ -169,8 +170,7 @@ const char *sops_place(const struct sops_walk *walk, const struct sops_node *nod
 }
 
 /* Decrypts the tree and yields what its MAC must be, in upper-case hex. */
-static int decrypt_tree(struct sops_document *document, char mac[2 * MAC_BYTES + 1],
-			struct error *err)
+static int decrypt_tree(struct sops_document *document, char mac[MAC_HEX + 1], struct error *err)
 {
 	struct decryption d = {
 		.walk = { .rules = &document->rules, .leaf = decrypt_leaf },
@@ -193,12 +193,12 @@ static int decrypt_tree(struct sops_document *document, char mac[2 * MAC_BYTES +
 		mac[2 * i] = "0123456789ABCDEF"[digest[i] >> 4];
 		mac[2 * i + 1] = "0123456789ABCDEF"[digest[i] & 15];
 	}
-	mac[2 * MAC_BYTES] = '\0';
+	mac[MAC_HEX] = '\0';
 	return status;
 }
 
 static int check_mac(const struct sops_document *document, const struct sops_node *metadata,
-		     const char right[2 * MAC_BYTES + 1], struct error *err)
+		     const char right[MAC_HEX + 1], struct error *err)
 {
 	const struct sops_node *mac = sops_get(metadata, "mac"),
 			       *time = sops_get(metadata, "lastmodified");
@@ -207,7 +207,7 @@ static int check_mac(const struct sops_document *document, const struct sops_nod
 
 	if (mac != NULL && time != NULL && sops_sealed_read(mac->text, mac->len, &sealed) &&
 	    sops_unseal(document->key, &sealed, time->text, &plain, err) == 0 &&
-	    plain.len == 2 * MAC_BYTES && sodium_memcmp(plain.data, right, 2 * MAC_BYTES) == 0)
+	    plain.len == MAC_HEX && sodium_memcmp(plain.data, right, MAC_HEX) == 0)
 		return 0;
 	return error_set(err, ERROR_BAD_DATA,
 			 "line %u: the MAC is wrong: a value was changed, moved or removed without "
@@ -220,7 +220,7 @@ static int open_tree(struct sops_document *document, const struct age_identities
 		     struct error *err)
 {
 	struct sops_node *metadata = sops_metadata(&document->tree, err);
-	char mac[2 * MAC_BYTES + 1];
+	char mac[MAC_HEX + 1];
 
 	if (metadata == NULL || sops_rules_read(&document->rules, metadata, err) < 0 ||
 	    sops_metadata_key(metadata, keys, document->key, err) < 0 ||
@@ -284,10 +284,9 @@ static int edit_scalar(const struct sops_document *document, struct sops_edits *
 {
 	AUTO(buf_deinit) struct buf spelled = BUF_INIT(1024);
 
-	if (document->tree.format == SOPS_DOTENV)
-		buf_puts(&spelled, text);
-	else if (document->tree.format == SOPS_YAML && strncmp(text, "ENC[", 4) == 0 &&
-		 !node->parent->flow)
+	if (document->tree.format == SOPS_DOTENV ||
+	    (document->tree.format == SOPS_YAML && strncmp(text, "ENC[", 4) == 0 &&
+	     !node->parent->flow))
 		buf_puts(&spelled, text);
 	else
 		text_write_json(&spelled, text, strlen(text));
@@ -301,7 +300,7 @@ int sops_document_seal(struct sops_document *document, int64_t real_ms, struct e
 	struct buf out = BUF_INIT(2 * SOPS_DOCUMENT_MAX), source = BUF_INIT(2 * SOPS_DOCUMENT_MAX);
 	AUTO(sops_edits_free) struct sops_edits edits = { .count = 0 };
 	const struct sops_node *metadata, *mac_node, *time_node;
-	char mac[2 * MAC_BYTES + 1];
+	char mac[MAC_HEX + 1];
 
 	buf_put(&source, document->source.data, document->source.len);
 	if (sops_document_replace(document, &source, err) < 0)
