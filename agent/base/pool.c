@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/pool.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "agent/base/wipe.h"
@@ -24,8 +23,6 @@ static struct pool_chunk *add_chunk(struct pool *pool, size_t least)
 		size = CHUNK_MOST;
 	if (size < least)
 		size = least;
-	if (size > SIZE_MAX - sizeof(*chunk))
-		return NULL;
 	chunk = wipe_calloc(1, sizeof(*chunk) + size);
 	if (chunk == NULL)
 		return NULL;
@@ -41,7 +38,7 @@ void *pool_alloc(struct pool *pool, size_t size)
 	struct pool_chunk *chunk = pool->chunks;
 	void *memory;
 
-	if (size > SIZE_MAX - alignment)
+	if (size > POOL_PIECE_MAX)
 		return NULL;
 	size = (size + alignment - 1) / alignment * alignment;
 	if (chunk == NULL || size > chunk->size - chunk->used)
@@ -55,7 +52,7 @@ void *pool_alloc(struct pool *pool, size_t size)
 
 char *pool_copy(struct pool *pool, const void *bytes, size_t len)
 {
-	char *copy = len < SIZE_MAX ? pool_alloc(pool, len + 1) : NULL;
+	char *copy = len < POOL_PIECE_MAX ? pool_alloc(pool, len + 1) : NULL;
 
 	if (copy != NULL && len > 0)
 		memcpy(copy, bytes, len);

@@ -13,7 +13,10 @@ struct pool {
 
 #define POOL_INIT ((struct pool){ 0 })
 
-/* Zeroed memory, aligned for every type; NULL when there is none. */
+/* The largest piece: far more than the limits of any reader allow. */
+#define POOL_PIECE_MAX ((size_t)64 << 20)
+
+/* Zeroed memory, aligned for every type; NULL when there is none or size > POOL_PIECE_MAX. */
 void *pool_alloc(struct pool *pool, size_t size);
 
 /* A copy with a NUL behind it. */

@@ -32,7 +32,8 @@ Test(pool, large_pieces_fit_and_impossible_ones_are_refused)
 	cr_assert_not_null(pool_alloc(&pool, 1 << 20));
 	cr_assert_not_null(pool_alloc(&pool, 0));
 	cr_assert_null(pool_alloc(&pool, SIZE_MAX));
-	cr_assert_null(pool_alloc(&pool, SIZE_MAX - 100));
+	cr_assert_not_null(pool_alloc(&pool, POOL_PIECE_MAX));
+	cr_assert_null(pool_alloc(&pool, POOL_PIECE_MAX + 1));
 	cr_assert_null(pool_copy(&pool, "x", SIZE_MAX));
 }
 
