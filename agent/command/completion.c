@@ -193,7 +193,8 @@ static void write_fish(struct buf *out)
 	}
 }
 
-/* Text in roff: a backslash, and what would be a request at the start of a line. */
+/* Text in roff: a backslash, what would be a request at the start of a line, and a blank line,
+ * which starts a paragraph. */
 static void put_roff(struct buf *out, const char *text)
 {
 	for (bool first = true; *text != '\0'; first = *text++ == '\n') {
@@ -203,22 +204,11 @@ static void put_roff(struct buf *out, const char *text)
 			buf_puts(out, "\\e");
 		else if (*text == '-')
 			buf_puts(out, "\\-");
+		else if (first && *text == '\n')
+			buf_puts(out, ".PP\n");
 		else
 			buf_putc(out, *text);
 	}
-}
-
-/* A blank line starts a paragraph. */
-static void put_roff_paragraphs(struct buf *out, const char *text)
-{
-	for (const char *blank; (blank = strstr(text, "\n\n")) != NULL; text = blank + 2) {
-		AUTO(freep) char *paragraph = strndup(text, (size_t)(blank - text));
-
-		put_roff(out, paragraph != NULL ? paragraph : "");
-		buf_puts(out, "\n.PP\n");
-	}
-	put_roff(out, text);
-	buf_putc(out, '\n');
 }
 
 static void put_roff_option(struct buf *out, const struct argp_option *row)
@@ -249,7 +239,8 @@ static void write_man_of_command(struct buf *out, const struct command *command)
 	buf_puts(out, "\n");
 	if (command->details != NULL) {
 		buf_puts(out, ".SH DESCRIPTION\n");
-		put_roff_paragraphs(out, command->details);
+		put_roff(out, command->details);
+		buf_putc(out, '\n');
 	}
 	buf_puts(out, ".SH OPTIONS\n");
 	for (const struct argp_option *row = command->options; row != NULL && !is_end(row); row++)

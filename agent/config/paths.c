@@ -53,14 +53,9 @@ bool entry_path_holds(const char *directory, const char *path)
 /* Past slashes and "." components. */
 static const char *skip(const char *path)
 {
-	for (;;) {
-		if (path[0] == '/')
-			path++;
-		else if (path[0] == '.' && (path[1] == '/' || path[1] == '\0'))
-			path++;
-		else
-			return path;
-	}
+	while (path[0] == '/' || (path[0] == '.' && (path[1] == '/' || path[1] == '\0')))
+		path++;
+	return path;
 }
 
 bool path_is_same(const char *one, const char *other)
