@@ -8,13 +8,18 @@ CC     ?= gcc
 VERSION := $(shell sed -n 's/^VERSION = //p' VERSION.mk)
 
 PACKAGES := libuv libcurl jansson libsodium libssl libcrypto yaml-0.1 libseccomp
-LLHTTP   := /usr/share/llhttp
+
+# Debian 12 ships llhttp as C sources, Debian 13 as a library.
+LLHTTP         := /usr/share/llhttp
+LLHTTP_PACKAGE := $(shell . /etc/os-release; [ "$${VERSION_ID:-13}" = 12 ] && echo node-llhttp || echo libllhttp-dev)
+LLHTTP_SOURCES := $(if $(filter node-llhttp,$(LLHTTP_PACKAGE)),$(addprefix $(LLHTTP)/,api.c http.c llhttp.c))
+LLHTTP_LIB     := $(if $(LLHTTP_SOURCES),,-l:libllhttp.a)
 
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/secrets-agent
 
-# What building needs, and what testing needs besides. Debian 13 ships llhttp as a library of its own.
+# What building needs, and what testing needs besides.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libcurl4-openssl-dev libjansson-dev libsodium-dev \
-		  libssl-dev libyaml-dev libseccomp-dev
+		  libssl-dev libyaml-dev libseccomp-dev $(LLHTTP_PACKAGE)
 TEST_PACKAGES  := libcriterion-dev python3 python3-pytest python3-pip python3-yaml strace openssl curl \
 		  util-linux gdb procps
 
@@ -32,31 +37,33 @@ ifneq ($(SANITIZE),)
 HARDENING := -fPIE -fno-omit-frame-pointer $(SANITIZE)
 endif
 
-CPPFLAGS += -I. -I$(LLHTTP)/.. -I/usr/share/include -D_GNU_SOURCE -DAGENT_VERSION='"$(VERSION)"' \
+CPPFLAGS += -I. -I/usr/share/include/llhttp -D_GNU_SOURCE -DAGENT_VERSION='"$(VERSION)"' \
 	    $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 CFLAGS  += -std=gnu17 $(OPTIMISE) $(WARNINGS) $(HARDENING)
 LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed $(SANITIZE)
-LDLIBS  += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+LDLIBS  += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) $(LLHTTP_LIB)
 
 ifneq ($(STATIC),)
 CPPFLAGS := -I$(CACHE)/static-curl/include -DCURL_STATICLIB $(CPPFLAGS)
 CFLAGS   += -ffunction-sections -fdata-sections
 LDFLAGS  := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--no-warnings -s
 LDLIBS   := $(CACHE)/static-curl/lib/libcurl.a -luv_a -ljansson -lsodium -lyaml -lseccomp -lssl -lcrypto -lcares \
-	    -lpthread -ldl
+	    -lpthread -ldl $(LLHTTP_LIB)
 endif
 
 AGENT_SOURCES := $(shell find agent backends certs -name '*.c' 2>/dev/null | sort)
 TEST_SOURCES  := $(shell find tests -name '*_test.c' 2>/dev/null | sort)
-LLHTTP_SOURCES := $(addprefix $(LLHTTP)/,api.c http.c llhttp.c)
 
 OBJECTS  := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 LLHTTP_OBJECTS := $(LLHTTP_SOURCES:$(LLHTTP)/%.c=$(BUILD)/llhttp/%.o)
 LIBRARY  := $(filter-out $(BUILD)/agent/main.o,$(OBJECTS)) $(LLHTTP_OBJECTS)
 TESTS    := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
 
-.PHONY: all
-all: $(BUILD)/agent/agent ## build $(BUILD)/agent/agent
+# What is installed decides the flags, so building begins after the installing, in a make of its own.
+.PHONY: all program
+all: deps ## install what building needs, build $(BUILD)/agent/agent
+	@$(MAKE) --no-print-directory program
+program: $(BUILD)/agent/agent
 
 $(BUILD)/agent/agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
 	@echo "  LD $@"
@@ -81,7 +88,7 @@ $(FAULT_PROGRAMS): $(BUILD)/tests/fault/%: $(BUILD)/tests/fault/%.o $(BUILD)/lib
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
-	@$(CC) -O2 -g -fPIE $(SANITIZE) -I/usr/share/include -I/usr/share/include/llhttp -c -o $@ $<
+	@$(CC) -O2 -g -fPIE $(SANITIZE) -I/usr/share/include/llhttp -c -o $@ $<
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -92,7 +99,7 @@ $(BUILD)/%.o: %.c
 
 .PHONY: deps test-deps servers
 deps:
-	@tests/tools/install $(BUILD_PACKAGES) node-llhttp
+	@tests/tools/install $(BUILD_PACKAGES)
 test-deps: deps
 	@tests/tools/install $(TEST_PACKAGES)
 servers: test-deps ## install the real servers that the tests use into the cache folder
@@ -125,8 +132,7 @@ lint: lint-deps check-docs ## the include rule, banned functions, format, clang-
 	@clang-tidy --quiet --warnings-as-errors='*' $(AGENT_SOURCES) -- $(CPPFLAGS) -std=gnu17 2>/dev/null
 
 .PHONY: demo
-demo: deps ## build, and show the main job in ten lines
-	@$(MAKE) --no-print-directory -s all
+demo: all ## build, and show the main job in ten lines
 	@examples/demo $(BUILD)/agent/agent
 
 # The static program of the images: the distribution's own static libraries, and a small libcurl on c-ares.
@@ -137,7 +143,7 @@ static-deps: deps
 	@tests/tools/install $(STATIC_PACKAGES)
 	@deploy/static-curl $(STATIC_CURL)
 static: static-deps ## build $(BUILD)/static/agent/agent, the program of the images
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/static STATIC=1 all
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/static STATIC=1 program
 
 .PHONY: image
 image: static ## pack the static program into $(BUILD)/agent-image.tar, an OCI archive

@@ -5,7 +5,7 @@
  */
 #include "agent/io/http_head.h"
 
-#include <llhttp/llhttp.h>
+#include <llhttp.h>
 #include <string.h>
 #include <strings.h>
 

@@ -6,7 +6,7 @@
 #include "agent/io/unix_client.h"
 
 #include <errno.h>
-#include <llhttp/llhttp.h>
+#include <llhttp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
