@@ -13,7 +13,8 @@
 #include "agent/config/sections.h"
 #include "agent/config/tables.h"
 
-enum { SOCKET_PATH_MAX = 107, SIGNALS_MAX = 32, UID_MOST = UINT32_MAX - 1 };
+enum { SOCKET_PATH_MAX = 107, SIGNALS_MAX = 32 };
+#define UID_MOST	   (UINT32_MAX - 1)
 #define SOCKET_MODE_OWN	   0600u
 #define SOCKET_MODE_OTHERS 0666u
 
