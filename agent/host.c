@@ -7,6 +7,7 @@ int host_open(struct host *host, struct error *err)
 	host->environment = environment_take(NULL, err);
 	if (host->environment == NULL)
 		return -1;
+	(void)harden_refuse_io_uring();
 	host->loop = loop_new(err);
 	return host->loop != NULL ? 0 : -1;
 }

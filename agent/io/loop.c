@@ -147,8 +147,6 @@ struct loop *loop_new(struct error *err)
 	struct loop *loop;
 	int status;
 
-	/* Newer libuv would wait in io_uring, which no filter of system calls sees into; ours forbids it. */
-	(void)setenv("UV_USE_IO_URING", "0", 1);
 	(void)uv_replace_allocator(wipe_malloc, wipe_realloc, wipe_calloc, wipe_free);
 	loop = wipe_calloc(1, sizeof(*loop));
 	if (loop == NULL) {
