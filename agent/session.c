@@ -31,7 +31,8 @@ struct session {
 
 	struct run run;
 	enum activity activity;
-	bool wanted_probe; /* asked for while another run was under way */
+	struct error unsettled; /* what kept the last probe from an answer */
+	bool wanted_probe;	/* asked for, and not started yet */
 	bool replaced; /* a session was lost or is about to end: whoever leased with it must know */
 	void (*revoked)(void *context);
 	void *revoked_context;
@@ -151,6 +152,11 @@ static void want_login(struct session *session)
 	session->next_at = allowed > now ? allowed : now;
 }
 
+static int64_t probe_allowed_at(const struct session *session)
+{
+	return session->last_probe_boot_ms + SCHEDULE_LOGIN_EVERY_MS;
+}
+
 bool session_use(struct session *session)
 {
 	if (session->ops->login == NULL || session->state == SESSION_LIVE)
@@ -172,11 +178,8 @@ bool session_doubt(struct session *session, const struct secret_version *used)
 	if (session->ops->probe == NULL || session->state != SESSION_LIVE ||
 	    used != session->version)
 		return false;
-	if (session->activity == PROBE || session->wanted_probe)
-		return true;
-	if (boot_now(session) < session->last_probe_boot_ms + SCHEDULE_LOGIN_EVERY_MS)
-		return false;
-	session->wanted_probe = true;
+	if (session->activity != PROBE)
+		session->wanted_probe = true;
 	session->listener.wake(session->listener.context);
 	return true;
 }
@@ -193,6 +196,7 @@ static void adopt(struct session *session, struct secret_version *version)
 	session->error = ERROR_INIT;
 	session->failures = 0;
 	session->replaced = false;
+	session->wanted_probe = false;
 	session->first_life_ms = version->lease.duration_ms;
 	session->next_at = schedule_refresh_at(session->clock, &version->lease, 0);
 	log_info("signed in", LOG_STR("backend", session->name),
@@ -227,6 +231,7 @@ static void lose(struct session *session, const struct error *err)
 {
 	log_warn("session lost", LOG_STR("backend", session->name), LOG_ERR(err));
 	session->version = secret_version_unref(session->version);
+	session->wanted_probe = false;
 	session->replaced = true;
 	session->state = SESSION_SIGNING;
 	session->error = *err;
@@ -270,10 +275,14 @@ static void renew_failed(struct session *session, const struct error *err)
 static void probed(struct session *session, const struct error *err)
 {
 	session->last_probe_boot_ms = boot_now(session);
+	session->unsettled = ERROR_INIT;
 	if (err != NULL && (err->code == ERROR_UNAUTHENTICATED || err->code == ERROR_DENIED)) {
 		lose(session, err);
 		return;
 	}
+	/* Nobody could be asked: then the path is not to blame either. */
+	if (err != NULL)
+		session->unsettled = *err;
 	if (session->next_at == DEADLINE_NEVER)
 		session->next_at = schedule_refresh_at(session->clock, &session->version->lease, 0);
 	session->listener.confirmed(session->listener.context, session);
@@ -322,19 +331,18 @@ int64_t session_tick(struct session *session)
 
 	if (session->activity != NOTHING)
 		return DEADLINE_NEVER;
-	if (session->wanted_probe) {
-		session->wanted_probe = false;
-		if (session->state == SESSION_LIVE && session->version != NULL) {
-			int64_t next_at =
-				session->next_at > now ? session->next_at : DEADLINE_NEVER;
+	if (session->wanted_probe && probe_allowed_at(session) <= now) {
+		int64_t next_at = session->next_at > now ? session->next_at : DEADLINE_NEVER;
 
-			start_or_fail(session, PROBE);
-			session->next_at = next_at;
-			return DEADLINE_NEVER;
-		}
+		session->wanted_probe = false;
+		start_or_fail(session, PROBE);
+		session->next_at = next_at;
+		return DEADLINE_NEVER;
 	}
 	if (session->next_at > now)
-		return session->next_at;
+		return session->wanted_probe
+			       ? deadline_earlier(session->next_at, probe_allowed_at(session))
+			       : session->next_at;
 	if (session->state == SESSION_LIVE && session->version->lease.renewable &&
 	    session->ops->renew != NULL &&
 	    lease_expires_boot_ms(&session->version->lease, clock_now(session->clock)) > now)
@@ -378,4 +386,9 @@ const char *session_state_name(const struct session *session)
 const struct error *session_error(const struct session *session)
 {
 	return &session->error;
+}
+
+const struct error *session_unsettled(const struct session *session)
+{
+	return session->unsettled.code != ERROR_NONE ? &session->unsettled : NULL;
 }

@@ -47,10 +47,14 @@ bool session_use(struct session *session);
 struct secret_version *session_version(const struct session *session);
 
 /* A 403 came while `used` was the session's version: a revoked token or a denied path? At most one
- * probe per 5 s settles it for all who ask; the listener hears `confirmed` or `changed`. Returns
- * false when it is known already that the session is alive (or that it has been replaced since:
- * then fetch again). */
+ * probe per 5 s settles it for all who ask, later where the last one is younger: what it said then
+ * says nothing about a token that was revoked since. The listener hears `confirmed` or `changed`.
+ * Returns false when nobody can be asked or the session has been replaced since: then fetch again.
+ */
 bool session_doubt(struct session *session, const struct secret_version *used);
+
+/* In `confirmed`: what kept the probe from an answer, NULL when it is settled. */
+const struct error *session_unsettled(const struct session *session);
 
 /* Does what is due. Returns the next deadline in boot time. */
 int64_t session_tick(struct session *session);

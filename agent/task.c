@@ -9,6 +9,9 @@
 /* Leases that died together are fetched again over this time, not at once. */
 enum { REPLACE_SPREAD_MS = 5000 };
 
+/* Of the refusals of one path, each so many-th asks whether the session lives. */
+enum { DOUBT_AGAIN_EVERY = 8 };
+
 static void run_done(struct run *run, struct secret_version *result, const struct error *err);
 
 void task_init(struct task *task, struct store_entry *entry, struct source *source,
@@ -199,6 +202,14 @@ static void renew_failed(struct task *task, const struct error *err)
 	settle(task, false);
 }
 
+/* A path known to be denied is, mostly, still denied; the session may have ended since all the
+ * same.
+ */
+static bool is_doubtful(const struct task *task)
+{
+	return task->entry->state != STATE_DENIED || task->failures % DOUBT_AGAIN_EVERY == 0;
+}
+
 static void run_done(struct run *run, struct secret_version *result, const struct error *err)
 {
 	struct task *task = CONTAINER_OF(run, struct task, run);
@@ -216,7 +227,7 @@ static void run_done(struct run *run, struct secret_version *result, const struc
 		fetched(task, result);
 	} else if (err->code == ERROR_CANCELED) {
 		return;
-	} else if (err->code == ERROR_DENIED && task->entry->state != STATE_DENIED &&
+	} else if (err->code == ERROR_DENIED && is_doubtful(task) &&
 		   session_doubt(task->source->session, task->used)) {
 		task->entry->error = *err;
 		task->activity = TASK_IN_DOUBT;
@@ -236,7 +247,8 @@ static void run_done(struct run *run, struct secret_version *result, const struc
 
 void task_session_confirmed(struct task *task)
 {
-	struct error err = task->entry->error;
+	const struct error *unsettled = session_unsettled(task->source->session);
+	struct error err = unsettled != NULL ? *unsettled : task->entry->error;
 
 	if (task->activity != TASK_IN_DOUBT)
 		return;

@@ -334,6 +334,46 @@ Test(task, a_revoked_token_costs_one_login_and_no_needless_fetch)
 	close_world(&world);
 }
 
+Test(task, a_token_revoked_just_after_a_probe_is_not_taken_for_a_denied_path)
+{
+	struct world world;
+
+	open_world(&world);
+	script.denied = "b";
+	live(&world, 2000);
+	cr_expect_eq(script.count[PROBE], 1);
+	cr_expect_eq(world.store.entries[1].state, STATE_DENIED);
+	script.fails[FETCH] = ERROR_DENIED;
+	script.fails[PROBE] = ERROR_UNAUTHENTICATED;
+	task_refresh(&world.tasks[0]);
+	live(&world, 1000);
+	cr_expect_eq(world.store.entries[0].state, STATE_FRESH, "in doubt until the next probe");
+	script.fails[FETCH] = ERROR_NONE;
+	live(&world, 10000);
+	cr_expect_eq(script.count[PROBE], 2, "one in 5 s");
+	cr_expect_eq(script.count[LOGIN], 2);
+	cr_expect_eq(world.store.entries[0].state, STATE_FRESH);
+	close_world(&world);
+}
+
+Test(task, a_probe_that_nobody_answers_makes_no_path_denied)
+{
+	struct world world;
+
+	open_world(&world);
+	live(&world, 60000);
+	script.fails[FETCH] = ERROR_DENIED;
+	script.fails[PROBE] = ERROR_UNAVAILABLE;
+	task_refresh(&world.tasks[0]);
+	live(&world, 200);
+	cr_expect_eq(world.store.entries[0].state, STATE_STALE);
+	cr_expect_eq(world.store.entries[0].error.code, ERROR_UNAVAILABLE);
+	script.fails[FETCH] = script.fails[PROBE] = ERROR_NONE;
+	live(&world, 60000);
+	cr_expect_eq(world.store.entries[0].state, STATE_FRESH);
+	close_world(&world);
+}
+
 Test(task, a_refused_login_costs_at_most_four_requests_at_first_and_two_a_minute_after)
 {
 	struct world world;
