@@ -159,8 +159,11 @@ static void set_limits(CURL *easy, const struct http_flight *flight)
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
 	(void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)flight->timeout_ms);
 	/* A server that makes something may be silent meanwhile; cutting it off would leave an
-	 * orphan each time. */
-	if (!flight->once) {
+	 * orphan each time. And libcurl repeats by itself what goes unanswered on a connection that
+	 * was used before: who must know of each attempt takes a new one. */
+	if (flight->once) {
+		(void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	} else {
 		(void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)HTTP_LOW_SPEED_BYTES);
 		(void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)HTTP_LOW_SPEED_S);
 	}
