@@ -33,6 +33,7 @@ struct broker_setup {
 	const struct status_fact *hardening; /* for status */
 	size_t hardening_count;
 	bool once;  /* fetch each secret until it is there, then rest */
+	bool fixed; /* nobody is given later versions: no secret's file is watched */
 	bool sinks; /* open files, sockets and metrics of the configuration */
 };
 

@@ -173,6 +173,7 @@ static int start(struct child *child, int channel, const struct broker_listener 
 		.child_ended = child_ended,
 		.closed = launcher_gone,
 	};
+	unsigned flags = HOST_ALLOW_DEGRADED;
 
 	if (host_open(&child->host, err) < 0)
 		return -1;
@@ -187,8 +188,11 @@ static int start(struct child *child, int channel, const struct broker_listener 
 		loop_timer_set(child->timeout,
 			       clock_now(clock_system()).boot_ms + child->request->timeout_ms);
 	child->sinks = child->config->files_count + child->config->socket_count > 0;
-	return host_start(&child->host, child->config,
-			  HOST_ALLOW_DEGRADED | (child->sinks ? HOST_SINKS : 0), listener, err);
+	if (child->sinks)
+		flags |= HOST_SINKS;
+	else if (!child->request->watch)
+		flags |= HOST_FIXED;
+	return host_start(&child->host, child->config, flags, listener, err);
 }
 
 int child_broker_main(const struct config *config, const struct run_request *request, int channel)

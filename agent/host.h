@@ -18,6 +18,7 @@ enum host_flags {
 	HOST_ONCE = 1,		 /* fetch once, then rest */
 	HOST_SINKS = 2,		 /* files, sockets, metrics */
 	HOST_ALLOW_DEGRADED = 4, /* go on where the kernel lacks a hardening */
+	HOST_FIXED = 8,		 /* nobody is given later versions */
 };
 
 /* Takes the environment and makes the loop; nothing else runs yet, so the caller may add to the

@@ -157,7 +157,9 @@ static int watch_file(struct parts *parts, struct loop *loop, const char *file, 
 	return 0;
 }
 
-static int open_watches(struct parts *parts, struct loop *loop, struct error *err)
+/* Closing an inotify instance waits for the kernel's readers, 10 ms and more: who needs none opens
+ * none. */
+static int open_watches(struct parts *parts, struct loop *loop, bool fixed, struct error *err)
 {
 	parts->watches =
 		calloc(parts->source_count * WATCHES_PER_SOURCE + 1, sizeof(*parts->watches));
@@ -168,7 +170,7 @@ static int open_watches(struct parts *parts, struct loop *loop, struct error *er
 		const struct backend_ops *ops = source->config->ops;
 		struct endpoint endpoint;
 
-		if (ops->watched_file != NULL &&
+		if (!fixed && ops->watched_file != NULL &&
 		    watch_file(parts, loop, ops->watched_file(source->backend), err) < 0)
 			return -1;
 		if (ops->endpoint == NULL || !ops->endpoint(source->backend, 0, &endpoint))
@@ -187,7 +189,8 @@ static int open_all(struct parts *parts, const struct parts_world *world, struct
 {
 	if (open_sources(parts, world, err) < 0 || open_tasks(parts, world, err) < 0)
 		return -1;
-	if (!world->setup->once && open_watches(parts, world->setup->loop, err) < 0)
+	if (!world->setup->once &&
+	    open_watches(parts, world->setup->loop, world->setup->fixed, err) < 0)
 		return -1;
 	return world->setup->sinks ? open_publishers(parts, world, err) : 0;
 }
