@@ -89,6 +89,8 @@ static const struct meaning meanings[] = {
 	  "sign-in refused: nothing answers there; check auth.mount, auth.method and namespace" },
 	{ VAULT_CALL_LOOKUP, 400, 403, NULL, ERROR_DENIED,
 	  "the token is not valid, expired or was revoked; give a new one" },
+	{ VAULT_CALL_LOOKUP, 404, 404, NULL, ERROR_DENIED,
+	  "the token cannot be looked up there; check namespace" },
 	{ VAULT_CALL_WRAP, 400, 404, NULL, ERROR_DENIED,
 	  "the wrapping token was used already, expired or is not one; deliver a new one (if it "
 	  "was not "

@@ -33,6 +33,14 @@ static int no_passphrase(char *buffer, int size, int writing, void *context)
 	return -1;
 }
 
+/* A file that is not there is no secret that is missing: the configuration is wrong. */
+static int unusable(struct error *err, const char *what)
+{
+	(void)error_wrap(err, "%s", what);
+	err->code = ERROR_INVALID;
+	return -1;
+}
+
 static int read_certificates(struct tls_identity *identity, const char *file, struct error *err)
 {
 	AUTO(buf_deinit) struct buf pem = BUF_INIT(PEM_FILE_MAX);
@@ -40,7 +48,7 @@ static int read_certificates(struct tls_identity *identity, const char *file, st
 	X509 *next;
 
 	if (file_read(file, PEM_FILE_MAX, false, &pem, err) < 0)
-		return error_wrap(err, "client certificate");
+		return unusable(err, "client certificate");
 	bio = BIO_new_mem_buf(pem.data, (int)pem.len);
 	identity->chain = sk_X509_new_null();
 	if (bio == NULL || identity->chain == NULL)
@@ -67,7 +75,7 @@ static int read_key(struct tls_identity *identity, const char *file, struct erro
 	AUTO(bio_freep) BIO *bio = NULL;
 
 	if (file_read(file, PEM_FILE_MAX, true, &pem, err) < 0)
-		return error_wrap(err, "client key");
+		return unusable(err, "client key");
 	bio = BIO_new_mem_buf(pem.data, (int)pem.len);
 	if (bio == NULL)
 		return error_no_memory(err);
