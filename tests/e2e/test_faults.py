@@ -312,8 +312,10 @@ def test_whatever_comes_instead_of_an_answer_leaves_the_last_good_and_goes_by(ba
         assert sidecar.secret("b")["state"] == "fresh", f"{name}: another secret suffers"
         assert sidecar.secret("a")["error"]["text"], name
         asked = len(proxies[name].paths("spoiled/a", begin[name]))
-        # Half of each doubling wait is fixed: 0.5 + 1 + 2 + 4 + 8 s and so on.
-        assert asked <= 2 + int(passed / 0.5).bit_length(), (name, asked, passed)
+        # Half of each doubling wait is fixed: 0.5 + 1 + 2 + 4 + 8 s and so on. Where a connection that served before
+        # ends without a byte, libcurl repeats the request once.
+        tries = 2 + int(passed / 0.5).bit_length()
+        assert asked <= tries * (2 if name in ("lost", "reset") else 1), (name, asked, passed)
         assert not proxies[name].paths("login", begin[name]), f"{name}: signed in again"
         proxies[name].clear()
     bao.put("spoiled/a", value="two")
@@ -441,7 +443,7 @@ def test_one_307_is_followed_and_only_to_whom_we_know(bao, rig):
         (again, ["one 307"]),
         (nowhere, ["without saying where to"]),
     ):
-        wait_until(lambda s=sidecar: "307" in s.read_log() or "redirects" in s.read_log(), 10, "the refusal")
+        wait_until(lambda s=sidecar: "not fetched" in s.read_log(), 10, "the refusal")
         for word in words:
             assert word in sidecar.read_log(), sidecar.read_log()
     assert stranger.connections == 0, "a stranger saw our token"
