@@ -68,11 +68,14 @@ Test(environment, removes_what_libraries_react_to_and_what_nobody_declared)
 		"HOMEX=/tmp",
 		"TMPDIR=/tmp",
 	};
+	static char copies[ARRAY_SIZE(given)][64];
 	static char *variables[ARRAY_SIZE(given) + 1];
 	struct error err = ERROR_INIT;
 
-	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
-		variables[i] = strdup(given[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
+		(void)snprintf(copies[i], sizeof(copies[i]), "%s", given[i]);
+		variables[i] = copies[i];
+	}
 	variables[ARRAY_SIZE(given)] = NULL;
 	environ = variables;
 	environment = environment_take(NULL, &err);

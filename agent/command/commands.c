@@ -7,7 +7,8 @@
 #include "backends/sops.h"
 #include "backends/vault.h"
 
-/* clang-format off: a row each */
+/* A row each. */
+/* clang-format off */
 extern const struct command
 	command_run,
 	command_serve,

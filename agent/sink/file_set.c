@@ -482,7 +482,8 @@ int file_set_build(struct file_set *set, const struct config_files *config,
 		if (problem->secret != NULL)
 			(*problem_count)++;
 	}
-	qsort(set->files, set->count, sizeof(*set->files), compare_files);
+	if (set->count > 0)
+		qsort(set->files, set->count, sizeof(*set->files), compare_files);
 	settle_collisions(set, config, problems, problem_count);
 	return make_dirs(set, err);
 }
