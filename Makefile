@@ -170,6 +170,15 @@ check-docs: $(BUILD)/agent/agent
 .PHONY: install
 install: all ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(BUILD)/agent/agent $(DESTDIR)$(PREFIX)/bin/agent
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 bash-completion/completions \
+		zsh/site-functions fish/vendor_completions.d)
+	$(BUILD)/agent/agent completion man >$(DESTDIR)$(PREFIX)/share/man/man1/agent.1
+	for name in $$($(BUILD)/agent/agent --help | awk '/^  [a-z]/ { print $$1 }'); do \
+		$(BUILD)/agent/agent completion man $$name >$(DESTDIR)$(PREFIX)/share/man/man1/agent-$$name.1; \
+	done
+	$(BUILD)/agent/agent completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/agent
+	$(BUILD)/agent/agent completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_agent
+	$(BUILD)/agent/agent completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/agent.fish
 
 .PHONY: help
 help: ## this list
