@@ -12,12 +12,15 @@
 #include "agent/harden.h"
 
 /* A closed standard stream's number would go to the next file that is opened, and the log into that
- * file. What is opened here closes at exec, so that a child finds its streams as they were. */
+ * file. What is opened here closes at exec, so that a child finds its streams as they were; and it
+ * is open the wrong way round, so that reading a value from nowhere and writing one to nowhere fail
+ * as they would without it. */
 static void reserve_standard_streams(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
-			(void)open("/dev/null", O_RDWR | O_CLOEXEC);
+			(void)open("/dev/null",
+				   (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 }
 
 int main(int argc, char **argv)

@@ -90,11 +90,14 @@ static void signaled(void *context, int number)
 static void progress(void *context, struct broker *broker)
 {
 	struct serve *serve = context;
-	bool ready = store_ready(broker_store(broker));
+	const struct store *store = broker_store(broker);
 
-	if (ready && !serve->was_ready)
-		log_info("ready", LOG_NUM("secrets", (int64_t)broker_store(broker)->count));
-	serve->was_ready = ready;
+	if (!store_ready(store)) {
+		serve->was_ready = false;
+	} else if (!serve->was_ready && broker_published(broker)) {
+		log_info("ready", LOG_NUM("secrets", (int64_t)store->count));
+		serve->was_ready = true;
+	}
 }
 
 static void closed(void *context)

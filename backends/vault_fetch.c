@@ -114,7 +114,7 @@ static int read_fields(const struct json_node *data, struct secret_version *vers
 					 node->key);
 		if (len > FIELD_VALUE_MAX)
 			return error_set(
-				err, ERROR_EXHAUSTED,
+				err, ERROR_BAD_DATA,
 				"field '%.100s' has %zu bytes; at most %zu can be handed out",
 				node->key, len, FIELD_VALUE_MAX);
 		if (secret_version_add_bytes(version, node->key, text ? FIELD_STRING : FIELD_JSON,

@@ -531,7 +531,7 @@ Test(vault_fetch, value_keeps_its_limit_and_is_named_when_over)
 				     err.text);
 		} else {
 			cr_expect_eq(answer(x, 200, buf_string(&body), &err), EXCHANGE_FAILED);
-			expect_says(&err, ERROR_EXHAUSTED,
+			expect_says(&err, ERROR_BAD_DATA,
 				    "field 'big' has 65537 bytes; at most 65536");
 		}
 		buf_deinit(&body);

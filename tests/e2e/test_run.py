@@ -212,3 +212,41 @@ def test_nothing_is_readable_of_the_waiting_launcher_and_broker(folder):
     assert os.stat(f"/proc/{process.pid}/environ").st_uid == 0
     process.stdin.close()
     assert process.wait(timeout=30) == 0
+
+
+def test_a_value_for_a_closed_stream_is_no_success(folder):
+    """Neither is a value from one: nothing that nobody wrote is kept."""
+    path, environment = folder
+    shell = ['sh', '-c', '"$0" secrets get db.password >&-', AGENT]
+    assert subprocess.run(shell, cwd=path, env=environment, check=False, timeout=60).returncode == 69
+    shell[2] = '"$0" secrets set db.password <&-'
+    assert subprocess.run(shell, cwd=path, env=environment, check=False, timeout=60).returncode == 69
+    assert run(folder, "--", "sh", "-c", "echo $DB_PASSWORD").stdout == f"{SECRET}\n"
+
+
+def test_a_directory_that_takes_no_files_is_named_and_is_not_ready(folder):
+    path, environment = folder
+    (path / "stands").write_text("a file")
+    (path / "agent.yaml").write_text(
+        "backends: { local: { type: sops, file: secrets.enc.yaml } }\n"
+        "secrets: { db: { backend: local, path: db } }\n"
+        "sinks: { files: { directory: stands/out } }\n")
+    result = subprocess.run([AGENT, "serve", "--once", "--timeout", "1s"], cwd=path, env=environment, text=True,
+                            capture_output=True, check=False, timeout=60)
+    assert result.returncode in (69, 78)
+    assert "stands/out" in result.stderr.splitlines()[-1], result.stderr
+    assert " ready " not in result.stderr
+
+    with subprocess.Popen([AGENT, "serve"], cwd=path, env=environment, text=True, stderr=subprocess.PIPE) as serving:
+        seen = ""
+        while "not published" not in seen:
+            seen += serving.stderr.readline()
+        (path / "stands").unlink()
+        (path / "stands").mkdir()
+        while " ready " not in seen:
+            line = serving.stderr.readline()
+            assert line, seen
+            seen += line
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(20) == 0
+    assert seen.index("files published") < seen.index(" ready "), seen
