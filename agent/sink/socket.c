@@ -281,6 +281,8 @@ static void put_entry(struct buf *text, const struct store_entry *entry, struct 
 
 	buf_puts(text, "{\"name\":");
 	put_string(text, entry->spec->name);
+	put_member(text, "required");
+	buf_puts(text, entry->spec->optional ? "false" : "true");
 	put_member(text, "version");
 	put_string(text, version != NULL ? version->id : NULL);
 	if (version != NULL) {

@@ -168,12 +168,13 @@ Test(socket_sink, lists_what_the_caller_may_see_and_the_variables)
 			 "{\"DB_PASSWORD\":{\"secret\":\"db\",\"field\":\"password\"},\"APP\":{"
 			 "\"secret\":\"app\",\"field\":\"/a\"}}\n");
 	cr_expect_not_null(strstr(ask(&harness, GET("/v1/secrets")),
-				  "{\"name\":\"later\",\"version\":null}]}"));
+				  "{\"name\":\"later\",\"required\":true,\"version\":null}]}"));
 	socket_config.allow = &rule;
 	socket_config.allow_count = 1;
 	cr_expect_str_eq(
 		body_of(ask(&harness, GET("/v1/secrets"))),
-		"{\"secrets\":[{\"name\":\"db\",\"version\":\"3\",\"expires_at\":null,"
+		"{\"secrets\":[{\"name\":\"db\",\"required\":true,\"version\":\"3\",\"expires_at\":"
+		"null,"
 		"\"fetched_at\":\"2023-11-14T22:13:20Z\",\"age_seconds\":0,\"stale\":false}]}\n");
 	cr_expect_str_eq(body_of(ask(&harness, GET("/v1/env"))),
 			 "{\"DB_PASSWORD\":{\"secret\":\"db\",\"field\":\"password\"}}\n");
