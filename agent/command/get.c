@@ -7,23 +7,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "agent/base/json.h"
 #include "agent/base/text.h"
 #include "agent/command/command.h"
 #include "agent/command/load.h"
-#include "agent/io/unix_client.h"
 #include "agent/oneshot.h"
+#include "agent/remote.h"
 #include "agent/sink/format.h"
 #include "agent/variables.h"
 
-enum {
-	KEY_SOCKET = 0x100,
-	KEY_OUTPUT,
-	KEY_TIMEOUT,
-	TIMEOUT_MS = 30000,
-	OUTPUT_MAX = 8 << 20,
-	TARGET_MAX = 4096
-};
+enum { KEY_SOCKET = 0x100, KEY_OUTPUT, KEY_TIMEOUT, TIMEOUT_MS = 30000, OUTPUT_MAX = 8 << 20 };
 
 extern const struct command command_get;
 
@@ -162,94 +154,38 @@ static int print_version(const struct secret_version *version, const char *name,
 /* ---- from a running agent ---- */
 
 /* Names may hold dots: the longest one that the agent knows is meant. */
-static int ask(const char *socket, const struct arguments *arguments, struct unix_reply *reply,
-	       size_t *ret_len, struct error *err)
+static int ask(const char *socket, const struct arguments *arguments, char *name,
+	       struct secret_version **ret, struct error *err)
 {
-	const char *pointer = strchr(arguments->name, '#');
-	size_t len =
-		pointer != NULL ? (size_t)(pointer - arguments->name) : strlen(arguments->name);
+	struct error shorter;
+	char *dot;
 
-	for (;;) {
-		AUTO(buf_deinit) struct buf target = BUF_INIT(TARGET_MAX);
-		struct unix_get get = { .socket = socket, .timeout_ms = arguments->timeout_ms };
-
-		buf_puts(&target, "/v1/secrets/");
-		text_write_percent(&target, arguments->name, len, "");
-		if (buf_check(&target, "the name", err) < 0)
-			return -1;
-		get.target = target.data;
-		if (unix_client_get(clock_system(), &get, reply, err) < 0)
-			return error_wrap(err, "the agent at %s", socket);
-		if (reply->status == 200) {
-			*ret_len = len;
+	if (remote_version(socket, name, false, arguments->timeout_ms, ret, err) == 0)
+		return 0;
+	/* When none is known, it is the whole name that is not there. */
+	while (err->code == ERROR_NOT_FOUND && (dot = strrchr(name, '.')) != NULL && dot > name) {
+		*dot = '\0';
+		if (remote_version(socket, name, false, arguments->timeout_ms, ret, &shorter) == 0)
 			return 0;
-		}
-		if (reply->status == 503)
-			return error_set(
-				err, ERROR_UNAVAILABLE,
-				"secret '%.*s' has not been fetched yet: see `agent status`",
-				(int)len, arguments->name);
-		while (len > 0 && arguments->name[len - 1] != '.')
-			len--;
-		if (len <= 1)
-			return error_set(err, ERROR_NOT_FOUND,
-					 "the agent at %s has no secret '%s' that uid %u may see",
-					 socket, arguments->name, (unsigned)getuid());
-		len--;
-		unix_reply_deinit(reply);
+		if (shorter.code != ERROR_NOT_FOUND)
+			*err = shorter;
 	}
-}
-
-static int version_of(const struct unix_reply *reply, struct secret_version **ret,
-		      struct error *err)
-{
-	const struct json_limits limits = { .depth = 64,
-					    .nodes = 50000,
-					    .bytes = UNIX_CLIENT_REPLY_MAX };
-	AUTO(json_doc_freep)
-	struct json_doc *doc = json_doc_read(reply->body.data, reply->body.len, &limits, err);
-	AUTO(secret_version_unrefp) struct secret_version *version = secret_version_new(err);
-	const struct json_node *node;
-
-	if (doc == NULL || version == NULL)
-		return error_wrap(err, "the agent's answer");
-	node = json_get(json_doc_root(doc), "fields");
-	for (node = node != NULL ? node->first : NULL; node != NULL; node = node->next) {
-		bool text = node->type == JSON_IS_STRING;
-
-		if (secret_version_add_bytes(version, node->key, text ? FIELD_STRING : FIELD_JSON,
-					     text ? node->text : node->raw,
-					     text ? node->text_len : node->raw_len, err) < 0)
-			return -1;
-	}
-	node = json_get(json_doc_root(doc), "fields_base64");
-	for (node = node != NULL ? node->first : NULL; node != NULL; node = node->next) {
-		AUTO(buf_deinit) struct buf bytes = BUF_INIT(FIELD_VALUE_MAX);
-
-		if (text_read_base64(&bytes, node->text, node->text_len, err) < 0 ||
-		    secret_version_add_bytes(version, node->key, FIELD_STRING, bytes.data,
-					     bytes.len, err) < 0)
-			return -1;
-	}
-	*ret = STEAL(version);
-	return 0;
+	return -1;
 }
 
 static int get_from_socket(const char *socket, const struct arguments *arguments, struct error *err)
 {
-	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
 	AUTO(secret_version_unrefp) struct secret_version *version = NULL;
-	AUTO(freep) char *name = NULL;
+	AUTO(freep) char *name = strndup(arguments->name, strcspn(arguments->name, "#"));
 	const char *field;
-	size_t len = 0;
 
-	if (ask(socket, arguments, &reply, &len, err) < 0 || version_of(&reply, &version, err) < 0)
-		return -1;
-	name = strndup(arguments->name, len);
 	if (name == NULL)
 		return error_no_memory(err);
-	field = arguments->name[len] != '\0' ? arguments->name + len + 1 : NULL;
-	return print_version(version, name, field, arguments->json, err);
+	if (ask(socket, arguments, name, &version, err) < 0)
+		return -1;
+	field = arguments->name + strlen(name);
+	return print_version(version, name, *field != '\0' ? field + 1 : NULL, arguments->json,
+			     err);
 }
 
 /* ---- by signing in ---- */
