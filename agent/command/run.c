@@ -11,11 +11,13 @@
 
 #include "agent/base/text.h"
 #include "agent/child.h"
+#include "agent/child_remote.h"
 #include "agent/command/command.h"
 #include "agent/command/load.h"
 #include "agent/command/run_references.h"
 #include "agent/command/secrets_file.h"
 #include "agent/launcher.h"
+#include "agent/remote.h"
 #include "agent/variables.h"
 
 enum { TIMEOUT_MS = 30000, SIGNALS_MAX = 32, PATH_MOST = 4096 };
@@ -47,7 +49,10 @@ extern const struct command command_run;
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0,
 	  "The configuration (default: $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml)", 0 },
-	{ "socket", KEY_SOCKET, "PATH", 0, "Take the secrets from the agent that runs there", 0 },
+	{ "socket", KEY_SOCKET, "PATH", 0,
+	  "Take the secrets from the agent that runs there; else, where nothing else says which, "
+	  "from $AGENT_SOCKET's",
+	  0 },
 	{ "timeout", KEY_TIMEOUT, "DURATION", 0, "How long to wait for the secrets (30s)", 0 },
 	{ "env", KEY_ENV, "NAME=REF", 0,
 	  "A variable from vault://PATH#FIELD, sops://FILE#/POINTER or NAME.FIELD of the "
@@ -197,7 +202,7 @@ static int use_nearest_file(struct config *config, struct run_request *request, 
 	if (file == NULL)
 		return error_set(err, ERROR_INVALID,
 				 "nothing says which secrets to give: there is no agent.yaml, no "
-				 "--env, and no "
+				 "--env, no $AGENT_SOCKET, and no "
 				 "%s here or above (`agent secrets init` makes one)",
 				 SECRETS_FILE);
 	request->all = true;
@@ -238,6 +243,8 @@ static int broker(int channel, void *context)
 {
 	const struct broker_context *both = context;
 
+	if (both->request->socket != NULL)
+		return child_remote_main(both->config, both->request, channel);
 	return child_broker_main(both->config, both->request, channel);
 }
 
@@ -246,8 +253,13 @@ static int run_with(struct arguments *arguments, struct config *config, bool dec
 	struct broker_context context = { .config = config, .request = &arguments->request };
 	struct error err = ERROR_INIT;
 
-	if (collect(arguments, config, declared, &err) < 0)
-		return command_fail(&err);
+	if (collect(arguments, config, declared, &err) < 0) {
+		int status = command_fail(&err);
+
+		/* With a running agent the command line is all that can be wrong here. */
+		return arguments->request.socket != NULL && err.code == ERROR_INVALID ? EX_USAGE
+										      : status;
+	}
 	/* What happens every day is not worth a line on the program's own standard error. */
 	log_setup(config->log_level == LOG_INFO ? LOG_WARN : config->log_level, config->log_format);
 	arguments->request.watch = arguments->plan.watch != WATCH_NONE;
@@ -255,30 +267,91 @@ static int run_with(struct arguments *arguments, struct config *config, bool dec
 	return launcher_run(&arguments->plan, broker, &context);
 }
 
+/* ---- from a running agent ---- */
+
+/* $AGENT_SOCKET is for who has no configuration and names nothing that lies elsewhere. */
+static const char *socket_of_environment(const struct arguments *arguments)
+{
+	const char *socket = command_socket(NULL, NULL);
+	AUTO(freep) char *nearest = NULL;
+
+	if (socket == NULL || run_names_backends(&arguments->env) ||
+	    run_names_backends(&arguments->files))
+		return NULL;
+	if (arguments->env.count + arguments->files.count > 0)
+		return socket;
+	nearest = secrets_file_nearest();
+	return arguments->env_files.count == 0 && nearest == NULL ? socket : NULL;
+}
+
+/* What cannot be meant together with a running agent; NULL: nothing. */
+static const char *unfit_for_socket(const struct arguments *arguments)
+{
+	if (arguments->config != NULL)
+		return "--socket and --config exclude each other";
+	if (run_names_backends(&arguments->env) || run_names_backends(&arguments->files))
+		return "--socket: a REF is NAME.FIELD of the running agent, no TYPE://PATH";
+	if (arguments->plan.watch != WATCH_NONE)
+		return "--socket: --watch is not supported there yet";
+	if (arguments->request.max_stale_ms >= 0)
+		return "--socket: --max-stale is the running agent's own, in its configuration";
+	return NULL;
+}
+
+static int run_from_socket(struct arguments *arguments, const char *socket)
+{
+	AUTO(config_freep) struct config *config = NULL;
+	const char *unfit = unfit_for_socket(arguments);
+	struct error err = ERROR_INIT;
+
+	if (unfit != NULL) {
+		(void)error_set(&err, ERROR_INVALID, "%s", unfit);
+		(void)command_fail(&err);
+		return EX_USAGE;
+	}
+	/* Our own copy: the broker empties its environment. */
+	arguments->request.socket = strdup(socket);
+	config = config_new(&err);
+	if (arguments->request.socket == NULL)
+		(void)error_no_memory(&err);
+	if (config == NULL || arguments->request.socket == NULL ||
+	    remote_declare(socket, arguments->request.timeout_ms, config, &err) < 0 ||
+	    run_check_names(config, &arguments->env, "--env", &err) < 0 ||
+	    run_check_names(config, &arguments->files, "--file", &err) < 0)
+		return command_fail(&err);
+	return run_with(arguments, config, true);
+}
+
+static int run_from_backends(struct arguments *arguments)
+{
+	AUTO(config_freep) struct config *config = NULL;
+	struct error err = ERROR_INIT;
+	int status = 0;
+	bool declared;
+	const char *socket;
+
+	config = command_load_optional(arguments->config, &status);
+	if (status != 0)
+		return status;
+	declared = config != NULL;
+	socket = declared ? NULL : socket_of_environment(arguments);
+	if (socket != NULL)
+		return run_from_socket(arguments, socket);
+	if (!declared)
+		config = config_new(&err);
+	return config != NULL ? run_with(arguments, config, declared) : command_fail(&err);
+}
+
 static int run(int argc, char **argv)
 {
 	struct arguments arguments = {
 		.request = { .timeout_ms = TIMEOUT_MS, .max_stale_ms = -1 },
 	};
-	AUTO(config_freep) struct config *config = NULL;
-	struct error err = ERROR_INIT;
-	bool declared;
 	int status = command_parse(&command_run, parse, argc, argv, &arguments);
 
-	if (status != 0)
-		return status;
-	if (arguments.socket != NULL) {
-		(void)error_set(&err, ERROR_INVALID,
-				"--socket is not there yet for `run`: give it a configuration");
-		return command_fail(&err);
-	}
-	config = command_load_optional(arguments.config, &status);
-	if (status != 0)
-		return status;
-	declared = config != NULL;
-	if (!declared)
-		config = config_new(&err);
-	status = config != NULL ? run_with(&arguments, config, declared) : command_fail(&err);
+	if (status == 0)
+		status = arguments.socket != NULL ? run_from_socket(&arguments, arguments.socket)
+						  : run_from_backends(&arguments);
 	strings_free(&arguments.env);
 	strings_free(&arguments.files);
 	strings_free(&arguments.env_files);

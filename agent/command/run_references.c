@@ -151,6 +151,10 @@ static int take_line(struct config *config, struct run_request *request, char *l
 	}
 	if (is_named(config, name))
 		return 0;
+	if (is_reference(value) && request->socket != NULL)
+		return error_set(err, ERROR_INVALID,
+				 "with --socket nothing is fetched from %.*s://",
+				 (int)strcspn(value, ":"), value);
 	if (is_reference(value))
 		return config_add_reference(config, backend_types, name, value, err);
 	return add_literal(request, name, value, err);
@@ -188,6 +192,37 @@ int run_add_env_files(struct config *config, struct run_request *request,
 	return 0;
 }
 
+/* ---- names of a running agent ---- */
+
+bool run_names_backends(const struct strings *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *equals = strchr(list->items[i], '=');
+
+		if (equals != NULL && strstr(equals, "://") != NULL)
+			return true;
+	}
+	return false;
+}
+
+int run_check_names(struct config *config, const struct strings *list, const char *option,
+		    struct error *err)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *equals = strchr(list->items[i], '=');
+		AUTO(freep) char *secret = NULL;
+		AUTO(freep) char *field = NULL;
+
+		if (equals == NULL || config_resolve_reference(config, backend_types, equals + 1,
+							       &secret, &field, err) == 0)
+			continue;
+		err->code = ERROR_NOT_FOUND;
+		return error_wrap(err, "%s %.*s", option, (int)(equals - list->items[i]),
+				  list->items[i]);
+	}
+	return 0;
+}
+
 /* ---- what is not needed ---- */
 
 void run_forget_unneeded(struct config *config, const struct run_request *request)
@@ -219,6 +254,7 @@ void run_forget_unneeded(struct config *config, const struct run_request *reques
 
 void run_request_deinit(struct run_request *request)
 {
+	free(request->socket);
 	strings_free(&request->only);
 	for (size_t i = 0; i < request->literal_count; i++) {
 		free(request->literals[i].name);

@@ -84,7 +84,7 @@ struct child_sink *child_sink_free(struct child_sink *sink)
 	return NULL;
 }
 
-int child_sink_env(struct child_sink *sink, const struct child_variable *variables, size_t count,
+int child_send_env(int channel, const struct child_variable *variables, size_t count,
 		   bool supervise, struct error *err)
 {
 	AUTO(buf_deinit) struct buf buf = FRAME_BUF;
@@ -104,10 +104,10 @@ int child_sink_env(struct child_sink *sink, const struct child_variable *variabl
 			"the secrets are larger than %zu bytes together: give the child fewer "
 			"with --only or --env",
 			FRAME_BODY_MAX);
-	return frame_send(sink->channel, &buf, err);
+	return frame_send(channel, &buf, err);
 }
 
-int child_sink_fail(struct child_sink *sink, int exit_status, const char *text)
+int child_send_fail(int channel, int exit_status, const char *text)
 {
 	AUTO(buf_deinit) struct buf buf = FRAME_BUF;
 	struct error err;
@@ -115,7 +115,18 @@ int child_sink_fail(struct child_sink *sink, int exit_status, const char *text)
 	frame_begin(&buf, FRAME_FAIL);
 	frame_put_number(&buf, (uint32_t)exit_status);
 	frame_put_bytes(&buf, text, strlen(text));
-	return frame_send(sink->channel, &buf, &err);
+	return frame_send(channel, &buf, &err);
+}
+
+int child_sink_env(struct child_sink *sink, const struct child_variable *variables, size_t count,
+		   bool supervise, struct error *err)
+{
+	return child_send_env(sink->channel, variables, count, supervise, err);
+}
+
+int child_sink_fail(struct child_sink *sink, int exit_status, const char *text)
+{
+	return child_send_fail(sink->channel, exit_status, text);
 }
 
 int child_sink_exec(struct child_sink *sink, char *const argv[], struct error *err)
