@@ -87,6 +87,14 @@ $(FAULT_PROGRAMS): $(BUILD)/tests/fault/%: $(BUILD)/tests/fault/%.o $(BUILD)/lib
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# What the benchmarks compare with, and what puts load on a socket.
+BENCH_SOURCES := $(wildcard tests/bench/*.c)
+BENCH_PROGRAMS := $(BENCH_SOURCES:%.c=$(BUILD)/%)
+
+$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LLHTTP_OBJECTS)
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ -luv $(LLHTTP_LIB)
+
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
@@ -97,7 +105,7 @@ $(BUILD)/%.o: %.c
 	@echo "  CC $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(TESTS:.o=.d) $(FAULT_PROGRAMS:=.d)
+-include $(OBJECTS:.o=.d) $(TESTS:.o=.d) $(FAULT_PROGRAMS:=.d) $(BENCH_PROGRAMS:=.d)
 
 .PHONY: deps test-deps servers
 deps:
@@ -159,6 +167,13 @@ image: static ## pack the static program into $(BUILD)/agent-image.tar, an OCI a
 soak: test-deps $(FAULT_PROGRAMS) ## the fault tests at length: 20 000 random kills
 	@FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) PUBLISH_KILLS=20000 \
 		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/fault
+
+.PHONY: bench run-bench
+bench: servers image ## measure against OpenBao's agent and sops; writes docs/benchmarks.md and its plot
+	@$(MAKE) --no-print-directory run-bench
+run-bench: $(BUILD)/agent/agent $(BENCH_PROGRAMS)
+	@BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} \
+		tests/bench/run $(BUILD)
 
 .PHONY: docs check-docs
 docs: $(BUILD)/agent/agent ## write docs/configuration.md from the option tables

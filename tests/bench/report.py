@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `make bench` measured, as a table on the terminal, docs/benchmarks.md and a plot."""
+import datetime
+import math
+import os
+import platform
+from xml.sax.saxutils import escape
+
+HEAD = """# Benchmarks
+
+Written by `make bench`: the agent (the static program of the image unless a row says otherwise) against OpenBao's own
+agent, `sops` and bare clients, on the same server in the same run. {when}, {machine}; medians.
+
+![ours, theirs and the least that is possible, on a logarithmic scale](benchmarks.svg)
+
+| what | goal | ours | compared with | ratio | |
+|---|---|---|---|---|---|
+"""
+
+NOTES = """
+## How to read it
+
+- *exec → published* runs from the program's exec until the last file has its final name (`serve`, `bao agent`) or
+  until the program ends (`serve --once`). The server is on loopback, the sign-in is AppRole.
+- The *bare client* (`tests/bench/fetch.c`) signs in, asks once about the mount and reads the same secrets over
+  keep-alive connections of plain sockets; it parses, checks and writes nothing. Of 1 and 8 connections the faster
+  counts.
+- *Anonymous and locked* is `Anonymous` of `/proc/PID/smaps_rollup` and the arena of the secrets, which `status` reports
+  as `hardening.memory_locked_bytes`; memory is read after the connections to the server were given up.
+- CPU is user and system time of all threads as the scheduler counts it. Per read it is divided by {reads} reads of one
+  field with 64 keep-alive connections; the client runs on the same machine, so the rate that was seen is a lower bound.
+- `bare libuv + llhttp` (`tests/bench/floor.c`) answers every request with the same bytes.
+
+To repeat: `make bench`. One part: `tests/bench/run build reads` (or start_up, requests, idle, connections,
+encrypted_files, public_roots, size), which prints without writing.
+"""
+
+OURS, THEIRS, LEAST = "#2f6f9f", "#c9804a", "#9a9a9a"
+
+
+def machine():
+    name = platform.machine()
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+    return f"{os.cpu_count()} × {name}, Linux {platform.release().split('-')[0]}, load {os.getloadavg()[0]:.1f}"
+
+
+class Report:
+    def __init__(self):
+        self.rows = []
+        self.plot = []
+        self.machine = machine()
+
+    def row(self, title, goal, ours, peer, ratio, met):
+        self.rows.append((title, goal, ours, peer, ratio, "met" if met else "**NOT MET**"))
+        print(" | ".join(cell for cell in self.rows[-1] if cell), flush=True)
+
+    def skip(self, title, goal, why):
+        self.rows.append((title, goal, "", "", "", f"not measured: {why}"))
+        print(f"{title} | {goal} | not measured: {why}", flush=True)
+
+    def bars(self, title, unit, ours, theirs, least=None):
+        self.plot.append((title, unit, ours, theirs, least))
+
+    def write(self, folder):
+        when = datetime.date.today().isoformat()
+        with open(os.path.join(folder, "benchmarks.md"), "w") as file:
+            file.write(HEAD.format(when=when, machine=self.machine))
+            for row in self.rows:
+                file.write("| " + " | ".join(row) + " |\n")
+            file.write(NOTES.format(reads="200 000"))
+        with open(os.path.join(folder, "benchmarks.svg"), "w") as file:
+            file.write(draw(self.plot))
+
+
+def number(value):
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def draw(plot):
+    """Horizontal bars on one logarithmic scale, a group for each row of the plot; units stand at the numbers."""
+    left, width, bar, gap = 230, 470, 13, 12
+    values = [value for row in plot for value in row[2:] if value]
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    top, groups = 52, []
+
+    def place(value):
+        return left + width * (math.log10(value) - low) / (high - low)
+
+    y = top
+    for title, unit, ours, theirs, least in plot:
+        bars = [(value, colour) for value, colour in ((ours, OURS), (theirs, THEIRS), (least, LEAST)) if value]
+        groups.append(
+            f'<text x="{left - 10}" y="{y + len(bars) * bar / 2 + 4:.0f}" text-anchor="end">{escape(title)}</text>'
+        )
+        for value, colour in bars:
+            groups.append(
+                f'<rect x="{left}" y="{y}" width="{max(place(value) - left, 1):.1f}" height="{bar - 2}" fill="{colour}"/>'
+                f'<text x="{max(place(value), left) + 5:.1f}" y="{y + bar - 4}" class="n">{number(value)} {unit}</text>'
+            )
+            y += bar
+        y += gap
+    lines = "".join(
+        f'<line x1="{place(10**e):.1f}" y1="{top - 8}" x2="{place(10**e):.1f}" y2="{y - gap + 4}" class="g"/>'
+        for e in range(low, high + 1)
+    )
+    legend, x = "", left
+    for text, colour in (("agent", OURS), ("bao agent / sops", THEIRS), ("the least possible", LEAST)):
+        legend += f'<rect x="{x}" y="18" width="11" height="11" fill="{colour}"/><text x="{x + 16}" y="28">{text}</text>'
+        x += 40 + 7 * len(text)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {y}" role="img" '
+        'aria-label="ours, theirs and the least that is possible">\n<style>text{font:12px sans-serif;fill:#222}'
+        ".n{font-size:10px;fill:#444}.g{stroke:#ddd}</style>\n"
+        '<rect width="100%" height="100%" fill="#fff"/>\n'
+        f'<text x="{left - 10}" y="28" text-anchor="end">logarithmic scale</text>{legend}\n{lines}\n' + "\n".join(groups) + "\n</svg>\n"
+    )
