@@ -11,8 +11,9 @@
 
 enum {
 	BATCH_MS = 20,	       /* versions that arrive within this time make one generation */
-	FIRST_BATCH_MS = 1000, /* what is in flight at the start may hold the first generation back
-				  this long */
+	START_BATCH_MS = 1000, /* what is in flight at the start may hold a generation back this
+				  long: each is written whole, a thousand secrets must not be
+				  written every 20 ms */
 	REVOKE_MS = 2000,
 };
 
@@ -26,6 +27,7 @@ struct broker {
 	bool ticking;
 	bool again;
 	bool first_batch_done;
+	bool started; /* every secret was tried */
 	bool news;    /* something settled since the last batch */
 	bool changed; /* versions among it */
 	int64_t batch_at;
@@ -56,7 +58,7 @@ static void task_settled(void *context, struct task *task, bool changed)
 	broker->news = true;
 	broker->changed |= changed;
 	if (broker->batch_at == DEADLINE_NEVER)
-		broker->batch_at = now + (broker->first_batch_done ? BATCH_MS : FIRST_BATCH_MS);
+		broker->batch_at = now + (broker->started ? BATCH_MS : START_BATCH_MS);
 	wake(broker);
 }
 
@@ -94,7 +96,7 @@ static bool all_attempted(const struct parts *parts)
 
 static bool batch_is_due(const struct broker *broker, struct stamp now)
 {
-	if (!broker->first_batch_done && all_attempted(broker->parts))
+	if (!broker->started && all_attempted(broker->parts))
 		return true;
 	return broker->news && broker->batch_at <= now.boot_ms;
 }
@@ -105,6 +107,7 @@ static void flush(struct broker *broker)
 	bool changed = broker->changed || !broker->first_batch_done;
 
 	broker->first_batch_done = true;
+	broker->started = broker->started || all_attempted(parts);
 	broker->news = false;
 	broker->changed = false;
 	broker->batch_at = DEADLINE_NEVER;
@@ -250,7 +253,8 @@ int broker_reconfigure(struct broker *broker, const struct config *config, struc
 	/* Everything that was in flight is gone; what has no version yet is fetched, and all of it
 	 * published. */
 	broker->first_batch_done = false;
-	broker->batch_at = clock_now(broker->setup.clock).boot_ms + FIRST_BATCH_MS;
+	broker->started = false;
+	broker->batch_at = clock_now(broker->setup.clock).boot_ms + START_BATCH_MS;
 	broker->news = true;
 	wake(broker);
 	return 0;
