@@ -734,9 +734,8 @@ def test_a_lease_outlives_a_server_that_is_away_and_is_replaced_after(bao, rig, 
     user = sidecar.read("creds/username")
     proxy.connection = "refuse"
     proxy.drop()
-    time.sleep(8)
+    sidecar.wait_state("creds", "stale", 20)
     assert sidecar.read("creds/username") == user, "the last good went with its lease"
-    assert state(sidecar, "creds") == "stale"
     proxy.clear()
     wait_until(lambda: sidecar.read("creds/username") != user, 20, "a new credential")
     assert sidecar.secret("creds")["state"] == "fresh"
