@@ -37,6 +37,19 @@ static void fail(struct oneshot *shot, const struct store_entry *entry, const st
 	end(shot, error_exit_status(cause->code));
 }
 
+/* A file that the values at hand cannot make: waiting does not mend it. */
+static const struct error *unwritable_file(const struct broker *broker)
+{
+	for (size_t i = 0; i < broker_publisher_count(broker); i++) {
+		const struct files_problem *problem =
+			publisher_problem(broker_publisher(broker, i));
+
+		if (problem != NULL)
+			return &problem->error;
+	}
+	return NULL;
+}
+
 static void progress(void *context, struct broker *broker)
 {
 	struct oneshot *shot = context;
@@ -51,7 +64,14 @@ static void progress(void *context, struct broker *broker)
 		fail(shot, entry, verdict);
 		return;
 	}
-	if (!store_ready(broker_store(broker)) || !broker_published(broker))
+	if (!store_ready(broker_store(broker)))
+		return;
+	verdict = unwritable_file(broker);
+	if (verdict != NULL) {
+		fail(shot, NULL, verdict);
+		return;
+	}
+	if (!broker_published(broker))
 		return;
 	if (shot->request->use != NULL)
 		status =

@@ -19,7 +19,8 @@ struct publisher {
 	const struct publisher_listener *listener;
 	struct files_sink *sink;
 	size_t problems_told;
-	bool waiting; /* there is news that is not in the directory yet */
+	bool waiting;  /* there is news that is not in the directory yet */
+	bool complete; /* every required secret was written as configured, once */
 	unsigned failures;
 	int64_t publish_at; /* boot time */
 	int64_t collect_at;
@@ -135,6 +136,7 @@ static void publish(struct publisher *publisher, struct stamp now)
 	publisher->failures = 0;
 	publisher->error = ERROR_INIT;
 	publisher->collect_at = now.boot_ms;
+	publisher->complete = publisher->complete || publisher_problem(publisher) == NULL;
 	tell_problems(publisher);
 	if (changed == 0)
 		return;
@@ -154,7 +156,20 @@ int64_t publisher_tick(struct publisher *publisher, struct stamp now)
 
 bool publisher_done(const struct publisher *publisher)
 {
-	return !publisher->waiting;
+	return !publisher->waiting && (publisher->complete || publisher_problem(publisher) == NULL);
+}
+
+const struct files_problem *publisher_problem(const struct publisher *publisher)
+{
+	const struct files_problem *problem;
+
+	for (size_t i = 0; (problem = files_sink_problem(publisher->sink, i)) != NULL; i++) {
+		const struct store_entry *entry = store_find(publisher->store, problem->secret);
+
+		if (entry == NULL || !entry->spec->optional)
+			return problem;
+	}
+	return NULL;
 }
 
 const char *publisher_directory(const struct publisher *publisher)

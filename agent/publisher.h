@@ -32,6 +32,9 @@ int64_t publisher_tick(struct publisher *publisher, struct stamp now);
 /* True when what the store held at the last wake stands in the directory. */
 bool publisher_done(const struct publisher *publisher);
 
+/* What of a required secret the last publication could not write as configured; NULL: nothing. */
+const struct files_problem *publisher_problem(const struct publisher *publisher);
+
 const char *publisher_directory(const struct publisher *publisher);
 uint64_t publisher_generation(const struct publisher *publisher);
 const struct error *publisher_error(const struct publisher *publisher); /* code NONE: all is well */

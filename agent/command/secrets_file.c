@@ -244,6 +244,10 @@ static int read_line(int fd, struct buf *value, struct error *err)
 			continue;
 		if (got < 0)
 			return error_errno(err, errno, "the terminal");
+		if (got == 0 && value->len == 0)
+			return error_set(err, ERROR_INVALID,
+					 "no value was typed, so nothing was changed; Enter alone "
+					 "gives an empty one");
 		if (got == 0 || byte == '\n')
 			break;
 		buf_putc(value, byte);

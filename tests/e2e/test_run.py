@@ -250,3 +250,39 @@ def test_a_directory_that_takes_no_files_is_named_and_is_not_ready(folder):
         serving.send_signal(signal.SIGTERM)
         assert serving.wait(20) == 0
     assert seen.index("files published") < seen.index(" ready "), seen
+
+
+def test_a_file_that_no_value_can_make_is_no_success(folder):
+    path, environment = folder
+    (path / "agent.yaml").write_text(
+        "backends: { local: { type: sops, file: secrets.enc.yaml } }\n"
+        "secrets: { db: { backend: local, path: db } }\n"
+        "sinks: { files: { directory: out, entries: { p: { secret: db, field: password },\n"
+        "                                            q: { secret: db, field: nothing } } } }\n")
+    command = [AGENT, "serve", "--once"]
+    result = subprocess.run(command, cwd=path, env=environment, text=True, capture_output=True, check=False, timeout=60)
+    assert result.returncode == 65, result.stderr
+    assert "no field 'nothing'" in result.stderr.splitlines()[-1]
+    text = (path / "agent.yaml").read_text()
+    (path / "agent.yaml").write_text(text.replace("path: db }", "path: db, required: false }"))
+    assert subprocess.run(command, cwd=path, env=environment, check=False, timeout=60).returncode == 0
+    (path / "agent.yaml").write_text(text.replace("field: nothing", "field: password"))
+    assert subprocess.run(command, cwd=path, env=environment, check=False, timeout=60).returncode == 0
+    assert (path / "out" / "q").read_text() == SECRET
+
+
+def test_a_prompt_that_is_left_changes_nothing(folder):
+    path, environment = folder
+    parent, child = pty.openpty()
+    with subprocess.Popen([AGENT, "secrets", "set", "db.password"], cwd=path, env=environment, stdin=child,
+                          stderr=subprocess.PIPE) as asking:
+        while not asking.stderr.read(1) == b":":
+            pass
+        end = b""
+        while asking.poll() is None and b"no value" not in end:
+            os.write(parent, b"\x04")
+            end += asking.stderr.read1(200)
+        assert asking.wait(20) == 78
+    os.close(parent)
+    os.close(child)
+    assert run(folder, "--", "sh", "-c", "echo $DB_PASSWORD").stdout == f"{SECRET}\n"
