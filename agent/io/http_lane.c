@@ -11,6 +11,7 @@
  */
 #include "agent/io/http_lane.h"
 
+#include <malloc.h>
 #include <sys/queue.h>
 
 #include "agent/base/wipe.h"
@@ -54,8 +55,12 @@ static void on_linger(uv_timer_t *timer)
 {
 	struct http_lane *lane = CONTAINER_OF(timer, struct http_lane, linger);
 
-	if (lane->running == 0)
-		close_multi(lane);
+	if (lane->running > 0)
+		return;
+	close_multi(lane);
+	/* A burst leaves its memory in pieces among what stays, and free() returns only the end of
+	 * the heap. */
+	(void)malloc_trim(0);
 }
 
 static void start_linger(struct http_lane *lane)
