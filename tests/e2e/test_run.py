@@ -269,20 +269,3 @@ def test_a_file_that_no_value_can_make_is_no_success(folder):
     (path / "agent.yaml").write_text(text.replace("field: nothing", "field: password"))
     assert subprocess.run(command, cwd=path, env=environment, check=False, timeout=60).returncode == 0
     assert (path / "out" / "q").read_text() == SECRET
-
-
-def test_a_prompt_that_is_left_changes_nothing(folder):
-    path, environment = folder
-    parent, child = pty.openpty()
-    with subprocess.Popen([AGENT, "secrets", "set", "db.password"], cwd=path, env=environment, stdin=child,
-                          stderr=subprocess.PIPE) as asking:
-        while not asking.stderr.read(1) == b":":
-            pass
-        end = b""
-        while asking.poll() is None and b"no value" not in end:
-            os.write(parent, b"\x04")
-            end += asking.stderr.read1(200)
-        assert asking.wait(20) == 78
-    os.close(parent)
-    os.close(child)
-    assert run(folder, "--", "sh", "-c", "echo $DB_PASSWORD").stdout == f"{SECRET}\n"
