@@ -329,6 +329,18 @@ const struct error *broker_verdict(const struct broker *broker, const struct sto
 	return NULL;
 }
 
+/* What keeps us waiting when every secret is there: a directory that takes no files, say. */
+static const struct error *publishing_trouble(const struct parts *parts)
+{
+	for (size_t i = 0; i < parts->publisher_count; i++) {
+		const struct error *trouble = publisher_error(parts->publishers[i]);
+
+		if (trouble->code != ERROR_NONE)
+			return trouble;
+	}
+	return NULL;
+}
+
 const struct error *broker_trouble(const struct broker *broker, const struct store_entry **ret)
 {
 	const struct error *trouble = broker_verdict(broker, ret);
@@ -340,7 +352,7 @@ const struct error *broker_trouble(const struct broker *broker, const struct sto
 		*ret = &store->entries[i];
 		trouble = &store->entries[i].error;
 	}
-	return trouble;
+	return trouble != NULL ? trouble : publishing_trouble(broker->parts);
 }
 
 bool broker_lease_free(const struct broker *broker)

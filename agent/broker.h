@@ -55,8 +55,8 @@ const struct store *broker_store(const struct broker *broker);
 bool broker_published(const struct broker *broker);
 
 /* The worst that stands between the secrets and being ready: the first error in the configuration's
- * order that waiting does not mend (denied, missing, invalid), else the first other one; NULL when
- * every secret is there. */
+ * order that waiting does not mend (denied, missing, invalid), else the first other one, else what
+ * keeps files from being published (*entry stays as it was); NULL when there is nothing. */
 const struct error *broker_trouble(const struct broker *broker, const struct store_entry **entry);
 
 /* The same, but only errors that waiting does not mend. */

@@ -86,18 +86,6 @@ static void closed(void *context)
 	loop_stop(shot->host.loop);
 }
 
-/* What keeps us waiting when every secret is there: a directory that takes no files, say. */
-static const struct error *publishing_trouble(const struct broker *broker)
-{
-	for (size_t i = 0; i < broker_publisher_count(broker); i++) {
-		const struct error *trouble = publisher_error(broker_publisher(broker, i));
-
-		if (trouble->code != ERROR_NONE)
-			return trouble;
-	}
-	return NULL;
-}
-
 static void timed_out(void *context)
 {
 	struct oneshot *shot = context;
@@ -106,8 +94,6 @@ static void timed_out(void *context)
 	struct error late;
 	AUTO(buf_deinit) struct buf waited = BUF_INIT(64);
 
-	if (trouble == NULL)
-		trouble = publishing_trouble(shot->host.broker);
 	text_write_duration(&waited, shot->request->timeout_ms);
 	if (trouble == NULL || trouble->code == ERROR_NONE)
 		(void)error_set(&late, ERROR_UNAVAILABLE, "no answer within %s",
