@@ -36,6 +36,16 @@ int command_parse(const struct command *command, argp_parser_t parser, int argc,
 	return argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, input) == 0 ? 0 : EX_USAGE;
 }
 
+int64_t command_duration(struct argp_state *state, const char *option, const char *text)
+{
+	int64_t ms = 0;
+	struct error err;
+
+	if (text_read_duration(text, &ms, &err) < 0)
+		argp_error(state, "%s: %s", option, err.text);
+	return ms;
+}
+
 int command_fail(const struct error *err)
 {
 	(void)fprintf(stderr, "agent: %s\n", err->text);

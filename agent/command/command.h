@@ -8,6 +8,8 @@
 #include <argp.h>
 #undef option
 
+#include <stdint.h>
+
 #include "agent/base/error.h"
 
 struct command {
@@ -26,6 +28,9 @@ extern const struct command *const commands[];
 /* Parses with the command's own options; argp prints --help and usage errors (exit 64). */
 int command_parse(const struct command *command, argp_parser_t parser, int argc, char **argv,
 		  void *input);
+
+/* The milliseconds that an option's text says; argp prints what is wrong with it (exit 64). */
+int64_t command_duration(struct argp_state *state, const char *option, const char *text);
 
 /* Prints "agent: text" (or "agent NAME: text") on standard error and returns the code's exit
  * status. */

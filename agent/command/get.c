@@ -40,7 +40,6 @@ struct arguments {
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
-	struct error err;
 
 	switch (key) {
 	case 'c':
@@ -55,8 +54,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 			argp_error(state, "--output takes raw or json, not '%s'", text);
 		return 0;
 	case KEY_TIMEOUT:
-		if (text_read_duration(text, &arguments->timeout_ms, &err) < 0)
-			argp_error(state, "--timeout: %s", err.text);
+		arguments->timeout_ms = command_duration(state, "--timeout", text);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->name != NULL)

@@ -34,7 +34,6 @@ struct arguments {
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
-	struct error err;
 
 	switch (key) {
 	case 'c':
@@ -44,8 +43,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		arguments->once = true;
 		return 0;
 	case KEY_TIMEOUT:
-		if (text_read_duration(text, &arguments->timeout_ms, &err) < 0)
-			argp_error(state, "--timeout: %s", err.text);
+		arguments->timeout_ms = command_duration(state, "--timeout", text);
 		return 0;
 	case KEY_ALLOW_DEGRADED:
 		arguments->allow_degraded = true;

@@ -54,7 +54,6 @@ struct arguments {
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
-	struct error err;
 
 	switch (key) {
 	case 'c':
@@ -70,8 +69,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		arguments->watch = true;
 		return 0;
 	case KEY_WAIT:
-		if (text_read_duration(text, &arguments->wait_ms, &err) < 0)
-			argp_error(state, "--wait: %s", err.text);
+		arguments->wait_ms = command_duration(state, "--wait", text);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -127,14 +125,21 @@ static void print_error(const struct json_node *item)
 			     or_dash(json_get(error, "text")));
 }
 
-static void print_table(const struct json_node *root)
+/* The first child of a list or map that the answer may lack. */
+static const struct json_node *first_of(const struct json_node *root, const char *key)
 {
-	const struct json_node *list = json_get(root, "secrets");
+	const struct json_node *list = json_get(root, key);
+
+	return list != NULL ? list->first : NULL;
+}
+
+static void print_secrets(const struct json_node *root)
+{
+	const struct json_node *item = first_of(root, "secrets");
 
 	(void)printf("%-*s %-8s %-18s %8s  %-20s %s\n", NAME_COLUMN + 2, "SECRET", "STATE",
 		     "VERSION", "AGE s", "NEXT REFRESH", "EXPIRES");
-	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL;
-	     item = item->next) {
+	for (; item != NULL; item = item->next) {
 		(void)printf("  %-*s %-8s %-18s %8s  %-20s %s\n", NAME_COLUMN,
 			     or_dash(json_get(item, "name")), or_dash(json_get(item, "state")),
 			     or_dash(json_get(item, "version")),
@@ -143,28 +148,31 @@ static void print_table(const struct json_node *root)
 			     or_dash(json_get(item, "expires_at")));
 		print_error(item);
 	}
-	list = json_get(root, "backends");
-	(void)printf("%-*s %-12s %s\n", NAME_COLUMN + 2, "BACKEND", "STATE", "SESSION EXPIRES");
-	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL;
-	     item = item->next) {
+}
+
+/* Backends and sinks: a name, a state, and one more column. */
+static void print_parts(const struct json_node *root, const char *key, const char *title,
+			const char *column, const char *column_title)
+{
+	const struct json_node *item = first_of(root, key);
+
+	(void)printf("%-*s %-12s %s\n", NAME_COLUMN + 2, title, "STATE", column_title);
+	for (; item != NULL; item = item->next) {
 		(void)printf("  %-*s %-12s %s\n", NAME_COLUMN, or_dash(json_get(item, "name")),
-			     or_dash(json_get(item, "state")),
-			     or_dash(json_get(item, "session_expires_at")));
+			     or_dash(json_get(item, "state")), or_dash(json_get(item, column)));
 		print_error(item);
 	}
-	list = json_get(root, "sinks");
-	(void)printf("%-*s %-12s %s\n", NAME_COLUMN + 2, "SINK", "STATE", "GENERATION");
-	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL;
-	     item = item->next) {
-		(void)printf("  %-*s %-12s %s\n", NAME_COLUMN, or_dash(json_get(item, "name")),
-			     or_dash(json_get(item, "state")),
-			     or_dash(json_get(item, "generation")));
-		print_error(item);
-	}
-	list = json_get(root, "hardening");
+}
+
+static void print_table(const struct json_node *root)
+{
+	const struct json_node *item = first_of(root, "hardening");
+
+	print_secrets(root);
+	print_parts(root, "backends", "BACKEND", "session_expires_at", "SESSION EXPIRES");
+	print_parts(root, "sinks", "SINK", "generation", "GENERATION");
 	(void)printf("HARDENING\n");
-	for (const struct json_node *item = list != NULL ? list->first : NULL; item != NULL;
-	     item = item->next)
+	for (; item != NULL; item = item->next)
 		(void)printf("  %-*s %s\n", NAME_COLUMN, item->key, or_dash(item));
 }
 
