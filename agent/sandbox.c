@@ -100,7 +100,8 @@ static int allow_sinks(struct harden_rules *rules, const struct config *config, 
 int sandbox_collect(struct harden_rules *rules, const struct config *config,
 		    const struct broker *broker, struct error *err)
 {
-	if (config->file != NULL && harden_allow_path(rules, config->file, false, err) < 0)
+	if (config->file != NULL && !config->in_environment &&
+	    harden_allow_path(rules, config->file, false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < config->backend_count; i++)
 		if (allow_options(rules, config->backends[i].ops->options,

@@ -44,7 +44,7 @@ static void end(struct serve *serve)
 static struct config *read_again(const struct serve *serve)
 {
 	struct config_problems problems = { 0 };
-	struct config *config = config_read(serve->request->file, backend_types, &problems);
+	struct config *config = config_read(serve->request->config->file, backend_types, &problems);
 
 	for (size_t i = 0; i < problems.count; i++)
 		log_error("configuration not reloaded, the old one stays",
@@ -59,22 +59,29 @@ static struct config *read_again(const struct serve *serve)
 static void reload(void *context)
 {
 	struct serve *serve = context;
+	const struct config *old = serve->request->config;
 	struct error err = ERROR_INIT;
-	struct config *config = read_again(serve);
+	struct config *config;
 
+	if (old->in_environment) {
+		log_warn("nothing to reload: the environment of a process does not change",
+			 LOG_STR("configuration", old->file));
+		return;
+	}
+	config = read_again(serve);
 	if (config == NULL)
 		return;
 	if (sandbox_covers(&serve->host.sandbox, config, &err) < 0 ||
 	    broker_reconfigure(serve->host.broker, config, &err) < 0) {
 		log_error("configuration not reloaded, the old one stays",
-			  LOG_STR("file", serve->request->file), LOG_ERR(&err));
+			  LOG_STR("file", old->file), LOG_ERR(&err));
 		config = config_free(config);
 		return;
 	}
 	serve->request->config = config_free(serve->request->config);
 	serve->request->config = config;
 	log_setup(config->log_level, config->log_format);
-	log_info("configuration reloaded", LOG_STR("file", serve->request->file));
+	log_info("configuration reloaded", LOG_STR("file", config->file));
 }
 
 /* ---- events ---- */
@@ -137,6 +144,7 @@ static int start(struct serve *serve, int channel, const struct broker_listener 
 	static const int numbers[SIGNALS] = { SIGTERM, SIGINT, SIGHUP };
 	static const struct child_sink_events events = { .hook_done = hook_done,
 							 .closed = launcher_gone };
+	const struct config *config = serve->request->config;
 
 	if (host_open(&serve->host, err) < 0)
 		return -1;
@@ -151,10 +159,12 @@ static int start(struct serve *serve, int channel, const struct broker_listener 
 		if (serve->signals[i] == NULL)
 			return -1;
 	}
-	serve->watch = loop_watch_new(serve->host.loop, serve->request->file, reload, serve, err);
-	if (serve->watch == NULL)
-		return -1;
-	return host_start(&serve->host, serve->request->config,
+	if (!config->in_environment) {
+		serve->watch = loop_watch_new(serve->host.loop, config->file, reload, serve, err);
+		if (serve->watch == NULL)
+			return -1;
+	}
+	return host_start(&serve->host, config,
 			  HOST_SINKS | (serve->request->allow_degraded ? HOST_ALLOW_DEGRADED : 0),
 			  listener, err);
 }
@@ -173,7 +183,7 @@ int serve_main(struct serve_request *request, int channel)
 
 	log_setup(request->config->log_level, request->config->log_format);
 	if (start(&serve, channel, &listener, &err) == 0) {
-		log_info("serving", LOG_STR("file", request->file),
+		log_info("serving", LOG_STR("file", request->config->file),
 			 LOG_NUM("secrets", (int64_t)request->config->secret_count));
 		loop_run(serve.host.loop);
 		log_info("ended");

@@ -8,8 +8,8 @@
 #include "agent/config/config.h"
 
 struct serve_request {
-	const char *file;      /* the configuration's; read again at SIGHUP and when it changes */
-	struct config *config; /* taken over */
+	struct config
+		*config; /* taken over; its file is read again at SIGHUP and when it changes */
 	bool allow_degraded;
 };
 

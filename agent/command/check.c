@@ -125,7 +125,10 @@ static int print_summary(const struct config *config)
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0,
-	  "The configuration (default: $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml)", 0 },
+	  "The configuration (default: $AGENT_CONFIG, the text in $AGENT_CONFIG_YAML, "
+	  "./agent.yaml, "
+	  "/etc/agent/agent.yaml)",
+	  0 },
 	{ "online", 'o', NULL, 0,
 	  "Sign in and say for each declared path whether it may be read; the exit status tells "
 	  "the first that may not",
@@ -150,13 +153,12 @@ const struct command command_check = {
 static int run(int argc, char **argv)
 {
 	AUTO(config_freep) struct config *config = NULL;
-	AUTO(freep) char *file = NULL;
 	struct arguments arguments = { 0 };
 	int status = command_parse(&command_check, parse, argc, argv, &arguments);
 
 	if (status != 0)
 		return status;
-	config = command_load(arguments.config, &file, &status);
+	config = command_load(arguments.config, &status);
 	if (config == NULL)
 		return status;
 	if (arguments.online)

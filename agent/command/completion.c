@@ -271,7 +271,8 @@ static void write_man(struct buf *out)
 	}
 	buf_puts(out,
 		 ".SH FILES\n.TP\n\\fI./agent.yaml\\fR, \\fI/etc/agent/agent.yaml\\fR\n"
-		 "The configuration, unless \\fB\\-c\\fR or \\fBAGENT_CONFIG\\fR names one.\n");
+		 "The configuration, unless \\fB\\-c\\fR or \\fBAGENT_CONFIG\\fR names one or "
+		 "\\fBAGENT_CONFIG_YAML\\fR holds its text.\n");
 }
 
 static void write_configuration(struct buf *out)

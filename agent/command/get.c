@@ -21,7 +21,9 @@ extern const struct command command_get;
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0,
-	  "the configuration; else $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml", 0 },
+	  "the configuration; else $AGENT_CONFIG, the text in $AGENT_CONFIG_YAML, ./agent.yaml, "
+	  "/etc/agent/agent.yaml",
+	  0 },
 	{ "socket", KEY_SOCKET, "PATH", 0,
 	  "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
 	{ "output", KEY_OUTPUT, "FORMAT", 0, "raw (the bytes, the default) or json", 0 },

@@ -5,9 +5,8 @@
  */
 #include "agent/config/config.h"
 
-/* Finds and reads the configuration; prints every problem. NULL: *status is the exit status.
- * `file`, owned by the caller, is the name that it was found under. */
-struct config *command_load(const char *explicit_path, char **file, int *status);
+/* Finds and reads the configuration; prints every problem. NULL: *status is the exit status. */
+struct config *command_load(const char *explicit_path, int *status);
 
 /* As command_load, but NULL with *status 0 when there is none and none was named. */
 struct config *command_load_optional(const char *explicit_path, int *status);

@@ -48,7 +48,10 @@ extern const struct command command_run;
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0,
-	  "The configuration (default: $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml)", 0 },
+	  "The configuration (default: $AGENT_CONFIG, the text in $AGENT_CONFIG_YAML, "
+	  "./agent.yaml, "
+	  "/etc/agent/agent.yaml)",
+	  0 },
 	{ "socket", KEY_SOCKET, "PATH", 0,
 	  "Take the secrets from the agent that runs there; else, where nothing else says which, "
 	  "from $AGENT_SOCKET's",

@@ -15,7 +15,9 @@ extern const struct command command_serve;
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0,
-	  "the configuration; else $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml", 0 },
+	  "the configuration; else $AGENT_CONFIG, the text in $AGENT_CONFIG_YAML, ./agent.yaml, "
+	  "/etc/agent/agent.yaml",
+	  0 },
 	{ "once", KEY_ONCE, NULL, 0,
 	  "publish everything once and exit, for an init container; revokes nothing", 0 },
 	{ "timeout", KEY_TIMEOUT, "DURATION", 0, "with --once: give up after this time", 0 },
@@ -87,14 +89,13 @@ static int run(int argc, char **argv)
 {
 	static const struct launch_plan plan = { .hooks_only = true };
 	struct arguments arguments = { 0 };
-	AUTO(freep) char *file = NULL;
 	struct serve_request request;
 	struct config *config;
 	int status = command_parse(&command_serve, parse, argc, argv, &arguments);
 
 	if (status != 0)
 		return status;
-	config = command_load(arguments.config, &file, &status);
+	config = command_load(arguments.config, &status);
 	if (config == NULL)
 		return status;
 	if (arguments.once) {
@@ -102,7 +103,7 @@ static int run(int argc, char **argv)
 		config = config_free(config);
 		return status;
 	}
-	request = (struct serve_request){ file, config, arguments.allow_degraded };
+	request = (struct serve_request){ config, arguments.allow_degraded };
 	if (!has_hooks(config))
 		return serve_main(&request, -1);
 	status = launcher_run(&plan, broker, &request);

@@ -143,21 +143,35 @@ static char *named_file(const char *path, const char *how, struct error *err)
 	return copy;
 }
 
-char *config_find(const char *explicit_path, struct error *err)
+static char *environment_text(const char *value, const char **text, struct error *err)
+{
+	char *name = strdup(CONFIG_IN_ENVIRONMENT);
+
+	if (name == NULL)
+		(void)error_no_memory(err);
+	else
+		*text = value;
+	return name;
+}
+
+char *config_find(const char *explicit_path, const char **text, struct error *err)
 {
 	static const char *const places[] = { "./agent.yaml", "/etc/agent/agent.yaml" };
-	const char *named = getenv("AGENT_CONFIG");
+	const char *named = getenv("AGENT_CONFIG"), *value = getenv("AGENT_CONFIG_YAML");
 
+	*text = NULL;
 	if (explicit_path != NULL)
 		return named_file(explicit_path, "given by -c", err);
 	if (named != NULL && named[0] != '\0')
 		return named_file(named, "given by AGENT_CONFIG", err);
+	if (value != NULL && value[0] != '\0')
+		return environment_text(value, text, err);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (access(places[i], F_OK) == 0)
 			return named_file(places[i], "found", err);
-	(void)error_set(
-		err, ERROR_NOT_FOUND,
-		"no configuration: give -c FILE, set AGENT_CONFIG, or write ./agent.yaml or "
-		"/etc/agent/agent.yaml");
+	(void)error_set(err, ERROR_NOT_FOUND,
+			"no configuration: give -c FILE, set AGENT_CONFIG (a path) or "
+			"AGENT_CONFIG_YAML (its "
+			"text), or write ./agent.yaml or /etc/agent/agent.yaml");
 	return NULL;
 }

@@ -72,7 +72,8 @@ struct config_variable {
 };
 
 struct config {
-	char *file; /* where it came from; NULL: made from references */
+	char *file;	     /* where it came from; NULL: made from references */
+	bool in_environment; /* `file` is CONFIG_IN_ENVIRONMENT: there is no file */
 	struct config_backend *backends;
 	size_t backend_count;
 	struct secret_spec *secrets;
@@ -125,10 +126,14 @@ struct config *config_free(struct config *config); /* returns NULL; NULL is allo
 void config_problems_print(const struct config_problems *problems, struct buf *out);
 void config_problems_free(struct config_problems *problems);
 
-/* The file that is found by -c (explicit), $AGENT_CONFIG, ./agent.yaml, /etc/agent/agent.yaml;
- * owned by the caller. NULL with ERROR_NOT_FOUND when there is none, ERROR_INVALID when a named one
- * is not readable. */
-char *config_find(const char *explicit_path, struct error *err);
+/* What a configuration is called whose text stands in the environment. */
+#define CONFIG_IN_ENVIRONMENT "$AGENT_CONFIG_YAML"
+
+/* The name of the configuration: -c (explicit), $AGENT_CONFIG, $AGENT_CONFIG_YAML, ./agent.yaml,
+ * /etc/agent/agent.yaml, the first that is there; owned by the caller. *text is NULL for a file,
+ * the variable's value for CONFIG_IN_ENVIRONMENT. NULL with ERROR_NOT_FOUND when there is none,
+ * ERROR_INVALID when a named one is not readable. */
+char *config_find(const char *explicit_path, const char **text, struct error *err);
 
 /* A configuration that is made from references alone, for `agent run --env
  * DB=vault://secret/db#password` and for the nearest secrets.enc.yaml. Starts with defaults and

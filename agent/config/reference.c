@@ -78,19 +78,22 @@ static void put_table(struct buf *out, const struct option *table)
 
 static void put_intro(struct buf *out)
 {
-	buf_puts(
-		out,
-		"<!-- Written by `make docs` from the option tables; edits are lost. -->\n"
-		"# agent.yaml\n\n"
-		"The file is found by `-c FILE`, `$AGENT_CONFIG`, `./agent.yaml` or "
-		"`/etc/agent/agent.yaml`, the first that is there. It is read strictly: an unknown "
-		"key, a value of the wrong kind or a name that is not declared is an error, and "
-		"`agent check` tells all of them at once, as `FILE:LINE:COLUMN: text`.\n\n"
-		"Relative paths start at the file's directory; `~/` is the home directory. "
-		"Durations "
-		"are written `250ms`, `10s`, `5m`, `1h30m`; sizes `512`, `64KiB`, `1MiB`; modes "
-		"quoted and octal, `\"0440\"`. Names of backends and secrets are made of letters, "
-		"digits, `.`, `_` and `-`, without `..`.\n\n");
+	buf_puts(out,
+		 "<!-- Written by `make docs` from the option tables; edits are lost. -->\n"
+		 "# agent.yaml\n\n"
+		 "The configuration is the first of: the file of `-c FILE`, the file that "
+		 "`$AGENT_CONFIG` names, the text in `$AGENT_CONFIG_YAML` (errors call it by that "
+		 "name; a running process never sees another), `./agent.yaml`, "
+		 "`/etc/agent/agent.yaml`. It is read strictly: an unknown key, a value of the "
+		 "wrong "
+		 "kind or a name that is not declared is an error, and `agent check` tells all of "
+		 "them at once, as `FILE:LINE:COLUMN: text`.\n\n"
+		 "Relative paths start at the file's directory (for the variable's text at the "
+		 "working directory); `~/` is the home directory. "
+		 "Durations "
+		 "are written `250ms`, `10s`, `5m`, `1h30m`; sizes `512`, `64KiB`, `1MiB`; modes "
+		 "quoted and octal, `\"0440\"`. Names of backends and secrets are made of letters, "
+		 "digits, `.`, `_` and `-`, without `..`.\n\n");
 }
 
 static void put_sinks(struct buf *out)

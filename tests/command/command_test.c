@@ -132,6 +132,7 @@ static void enter_scratch(char *directory)
 	cr_assert_not_null(mkdtemp(directory));
 	cr_assert_eq(chdir(directory), 0);
 	(void)unsetenv("AGENT_CONFIG");
+	(void)unsetenv("AGENT_CONFIG_YAML");
 }
 
 static void leave_scratch(const char *directory)
@@ -153,6 +154,21 @@ Test(check, says_every_problem_and_exits_78, .init = redirect)
 		"./agent.yaml:1:1: unknown key 'max_stael' (did you mean 'max_stale'?)\n"
 		"./agent.yaml:2:15: log.level: 'lots' is not one of error, warn, info, debug, "
 		"trace\n");
+	leave_scratch(directory);
+}
+
+Test(check, names_the_variable_that_holds_the_text, .init = redirect)
+{
+	char directory[] = "/tmp/agent-check-XXXXXX";
+
+	enter_scratch(directory);
+	write_file("agent.yaml", "max_stale: 1h\n");
+	cr_assert_eq(setenv("AGENT_CONFIG_YAML", "max_stale: 1h\nlog: { level: lots }\n", 1), 0);
+	cr_expect_eq(run("agent check"), 78);
+	expect_streams("",
+		       "$AGENT_CONFIG_YAML:2:15: log.level: 'lots' is not one of error, warn, "
+		       "info, debug, trace\n");
+	(void)unsetenv("AGENT_CONFIG_YAML");
 	leave_scratch(directory);
 }
 
@@ -200,8 +216,9 @@ Test(check, without_a_configuration_says_where_it_looked, .init = redirect)
 	if (access("/etc/agent/agent.yaml", F_OK) != 0) {
 		cr_expect_eq(run("agent check"), 78);
 		expect_streams("",
-			       "agent: no configuration: give -c FILE, set AGENT_CONFIG, or write "
-			       "./agent.yaml or /etc/agent/agent.yaml\n");
+			       "agent: no configuration: give -c FILE, set AGENT_CONFIG (a path) "
+			       "or AGENT_CONFIG_YAML (its text), or write ./agent.yaml or "
+			       "/etc/agent/agent.yaml\n");
 	}
 	leave_scratch(directory);
 }

@@ -237,34 +237,47 @@ Test(config, is_found_where_it_was_named_else_in_its_places)
 {
 	char directory[] = "/tmp/agent-config-XXXXXX";
 	struct error err = ERROR_INIT;
+	const char *text;
 	char *file;
 
 	cr_assert_not_null(mkdtemp(directory));
 	cr_assert_eq(chdir(directory), 0);
 	cr_assert_eq(unsetenv("AGENT_CONFIG"), 0);
+	cr_assert_eq(unsetenv("AGENT_CONFIG_YAML"), 0);
 	if (access("/etc/agent/agent.yaml", F_OK) != 0) {
-		cr_expect_null(config_find(NULL, &err));
+		cr_expect_null(config_find(NULL, &text, &err));
 		cr_expect_eq(err.code, ERROR_NOT_FOUND);
 	}
 	fclose(fopen("agent.yaml", "w"));
 	fclose(fopen("other.yaml", "w"));
-	file = config_find(NULL, &err);
+	file = config_find(NULL, &text, &err);
 	cr_expect_str_eq(file, "./agent.yaml");
+	cr_expect_null(text);
+	free(file);
+	cr_assert_eq(setenv("AGENT_CONFIG_YAML", "", 1), 0);
+	file = config_find(NULL, &text, &err);
+	cr_expect_str_eq(file, "./agent.yaml", "an empty variable is none");
+	free(file);
+	cr_assert_eq(setenv("AGENT_CONFIG_YAML", "env: {}\n", 1), 0);
+	file = config_find(NULL, &text, &err);
+	cr_expect_str_eq(file, "$AGENT_CONFIG_YAML", "before the places, after what is named");
+	cr_expect_str_eq(text, "env: {}\n");
 	free(file);
 	cr_assert_eq(setenv("AGENT_CONFIG", "other.yaml", 1), 0);
-	file = config_find(NULL, &err);
+	file = config_find(NULL, &text, &err);
 	cr_expect_str_eq(file, "other.yaml");
+	cr_expect_null(text);
 	free(file);
-	file = config_find("agent.yaml", &err);
+	file = config_find("agent.yaml", &text, &err);
 	cr_expect_str_eq(file, "agent.yaml");
 	free(file);
-	cr_expect_null(config_find("missing.yaml", &err));
+	cr_expect_null(config_find("missing.yaml", &text, &err));
 	cr_expect_eq(err.code, ERROR_INVALID);
 	cr_expect_str_eq(err.text,
 			 "cannot read the configuration 'missing.yaml' (given by -c): No such "
 			 "file or directory");
 	cr_assert_eq(setenv("AGENT_CONFIG", "missing.yaml", 1), 0);
-	cr_expect_null(config_find(NULL, &err));
+	cr_expect_null(config_find(NULL, &text, &err));
 	cr_expect_eq(err.code, ERROR_INVALID);
 	(void)unlink("agent.yaml");
 	(void)unlink("other.yaml");
