@@ -17,6 +17,7 @@ extern const struct command
 	command_status,
 	command_ready,
 	command_check,
+	command_copy,
 	command_completion;
 
 const struct command *const commands[] = {
@@ -27,6 +28,7 @@ const struct command *const commands[] = {
 	&command_status,
 	&command_ready,
 	&command_check,
+	&command_copy,
 	&command_completion,
 	NULL,
 };

@@ -1,14 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an injected pod needs of the agent itself, tried with a real server and without an injector."""
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 
 import pytest
 import yaml
 
 from conftest import wait_until
 from sidecar import READ_POLICY, Sidecar, approle_config
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes uid and mounts: needs root")
+UID = 65532
+
+
+def as_user(uid, *command, groups=None):
+    """The command line that runs as this uid, without capabilities and without a way back to them."""
+    group = f"--groups={groups}" if groups else "--clear-groups"
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", group, "--bounding-set=-all", "--no-new-privs", *command]
+
+
+@pytest.fixture
+def volume():
+    """A folder that every uid can reach, as an emptyDir is; pytest's own are closed to others."""
+    folder = tempfile.mkdtemp(prefix="agent-pod-")
+    os.chmod(folder, 0o1777)
+    yield folder
+    shutil.rmtree(folder)
 
 
 class PodAgent(Sidecar):
@@ -90,3 +110,48 @@ def test_a_configuration_in_the_environment_cannot_be_read_again_and_says_so(bao
     wait_until(lambda: "nothing to reload" in sidecar.read_log(), what="the log to say so")
     assert "$AGENT_CONFIG_YAML" in sidecar.read_log()
     assert sidecar.is_ready()
+
+
+# ---- the program for images that lack it ----
+
+
+@needs_root
+def test_a_copy_runs_as_another_user_and_is_replaced_while_it_runs(agent, run, volume):
+    copied = os.path.join(volume, "agent")
+    assert run("copy", volume).returncode == 0
+    assert open(copied, "rb").read() == open(agent, "rb").read()
+    assert os.stat(copied).st_mode & 0o777 == 0o755
+    running = subprocess.Popen([copied, "run", "--env-file", "/dev/null", "--", "sleep", "20"])
+    copies = [subprocess.Popen([agent, "copy", volume]) for _ in range(8)]
+    assert [copy.wait(30) for copy in copies] == [0] * 8
+    running.terminate()
+    running.wait(10)
+    version = subprocess.run(as_user(UID, copied, "--version"), capture_output=True)
+    assert version.stdout.startswith(b"agent ")
+    assert os.listdir(volume) == ["agent"]
+
+
+@needs_root
+def test_another_user_without_privileges_can_copy(agent, volume):
+    copied = subprocess.run(as_user(UID, agent, "copy", volume), capture_output=True, text=True)
+    assert copied.returncode == 0, copied.stderr
+    assert os.stat(os.path.join(volume, "agent")).st_mode & 0o777 == 0o755
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "options, status, words",
+    [
+        ("size=64k", 69, ["No space left on device", "KiB are needed there"]),
+        ("noexec", 78, ["mounted noexec"]),
+        ("ro", 77, ["Read-only file system"]),
+    ],
+)
+def test_a_volume_that_cannot_hold_the_program_is_named(agent, tmp_path, options, status, words):
+    mounted = f'mount -t tmpfs -o {options} none "$1" && "$2" copy "$1"; code=$?; ls -A "$1"; exit $code'
+    copied = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mounted, "sh", str(tmp_path), agent], capture_output=True, text=True
+    )
+    assert copied.returncode == status, copied.stderr
+    assert copied.stdout == "", "nothing is left behind"
+    assert all(word in copied.stderr for word in [str(tmp_path), *words])
