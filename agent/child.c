@@ -21,6 +21,7 @@ struct child {
 	bool sinks; /* the configuration has files or sockets: they are served while the child runs
 		     */
 	bool given;
+	struct variables variables; /* what was given, with --watch */
 	bool ending;
 	int status;
 };
@@ -86,17 +87,26 @@ static void hand_over(struct child *child)
 {
 	const struct store *store = broker_store(child->host.broker);
 	bool stay = child->request->watch || child->sinks || !broker_lease_free(child->host.broker);
-	struct variables variables = { 0 };
+	AUTO(variables_free) struct variables fresh = { 0 };
 	struct error err = ERROR_INIT;
-	int given = variables_compute(store, child->config, child->request, &variables, &err);
 
 	child->generation = store->generation;
-	if (given == 0)
-		given = child_sink_env(child->sink, variables.items, variables.count, stay, &err);
-	variables_free(&variables);
-	if (given < 0) {
+	if (variables_compute(store, child->config, child->request, &fresh, &err) < 0) {
 		fail(child, NULL, &err);
 		return;
+	}
+	/* A version that changes nothing for the command is no reason to disturb it; files of the
+	 * configuration's own it may read are. */
+	if (child->given && !child->sinks && variables_equal(&fresh, &child->variables))
+		return;
+	if (child_sink_env(child->sink, fresh.items, fresh.count, stay, &err) < 0) {
+		fail(child, NULL, &err);
+		return;
+	}
+	if (child->request->watch) {
+		variables_free(&child->variables);
+		child->variables = fresh;
+		fresh = (struct variables){ 0 };
 	}
 	child->given = true;
 	child->timeout = loop_timer_free(child->timeout);
@@ -212,6 +222,7 @@ int child_broker_main(const struct config *config, const struct run_request *req
 		child.term = loop_signal_free(child.term);
 		child.sink = child_sink_free(child.sink);
 	}
+	variables_free(&child.variables);
 	host_close(&child.host);
 	return child.status;
 }

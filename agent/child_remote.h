@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The broker's part of `agent run --socket`: takes the secrets from a running agent, hands the
- * environment to the launcher, and ends. Leases are the running agent's business.
+ * environment to the launcher, and ends; with --watch it stays and hands over new versions. Leases
+ * are the running agent's business.
  */
 #include "agent/config/config.h"
 #include "agent/run_request.h"

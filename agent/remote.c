@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/remote.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,22 +33,37 @@ static struct json_doc *read_body(const struct unix_reply *reply, struct error *
 
 /* ---- what there is ---- */
 
-static int ask(const char *socket, const char *target, int64_t timeout_ms, struct json_doc **ret,
+static int get(const struct remote *remote, const char *target, const char *known, int64_t more_ms,
+	       struct unix_reply *ret, struct error *err)
+{
+	int64_t timeout_ms = remote->timeout_ms > 0 ? remote->timeout_ms : UNIX_CLIENT_TIMEOUT_MS;
+	const struct unix_get asked = { .socket = remote->socket,
+					.target = target,
+					.if_none_match = known,
+					.timeout_ms = timeout_ms + more_ms,
+					.canceled_by = remote->canceled_by };
+
+	return unix_client_get(clock_system(), &asked, ret, err);
+}
+
+static int no_connection(const struct remote *remote, struct error *err)
+{
+	return error_set(err, ERROR_UNAVAILABLE, "the agent at %s has no connection to spare",
+			 remote->socket);
+}
+
+static int ask(const struct remote *remote, const char *target, struct json_doc **ret,
 	       struct error *err)
 {
-	const struct unix_get get = { .socket = socket,
-				      .target = target,
-				      .timeout_ms = timeout_ms };
 	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
 	struct json_doc *doc;
 
-	if (unix_client_get(clock_system(), &get, &reply, err) < 0)
+	if (get(remote, target, NULL, 0, &reply, err) < 0)
 		return -1;
 	if (reply.status == 503)
-		return error_set(err, ERROR_UNAVAILABLE,
-				 "the agent at %s has no connection to spare", socket);
+		return no_connection(remote, err);
 	if (reply.status != 200)
-		return odd_answer(socket, err);
+		return odd_answer(remote->socket, err);
 	doc = read_body(&reply, err);
 	if (doc == NULL)
 		return -1;
@@ -105,17 +121,41 @@ static int add_variables(const char *socket, const struct json_node *map, struct
 	return 0;
 }
 
-int remote_declare(const char *socket, int64_t timeout_ms, struct config *config, struct error *err)
+int remote_declare(const struct remote *remote, struct config *config, struct error *err)
 {
 	AUTO(json_doc_freep) struct json_doc *names = NULL;
 	AUTO(json_doc_freep) struct json_doc *variables = NULL;
 
-	if (ask(socket, "/v1/secrets", timeout_ms, &names, err) < 0 ||
-	    ask(socket, "/v1/env", timeout_ms, &variables, err) < 0)
+	if (ask(remote, "/v1/secrets", &names, err) < 0 ||
+	    ask(remote, "/v1/env", &variables, err) < 0)
 		return -1;
-	if (add_names(socket, json_get(json_doc_root(names), "secrets"), config, err) < 0)
+	if (add_names(remote->socket, json_get(json_doc_root(names), "secrets"), config, err) < 0)
 		return -1;
-	return add_variables(socket, json_doc_root(variables), config, err);
+	return add_variables(remote->socket, json_doc_root(variables), config, err);
+}
+
+int remote_wait(const struct remote *remote, struct remote_mark *mark, int64_t wait_ms,
+		struct error *err)
+{
+	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
+	char target[64];
+
+	(void)snprintf(target, sizeof(target), "/v1/secrets?wait=%lldms", (long long)wait_ms);
+	if (get(remote, target, mark->text[0] != '\0' ? mark->text : NULL, wait_ms, &reply, err) <
+	    0)
+		return -1;
+	if (reply.status == 304)
+		return 0;
+	if (reply.status == 503)
+		return no_connection(remote, err);
+	if (reply.status != 200)
+		return odd_answer(remote->socket, err);
+	if (reply.etag[0] == '\0')
+		return error_set(err, ERROR_PROTOCOL,
+				 "the agent at %s is too old to say when its secrets change",
+				 remote->socket);
+	(void)snprintf(mark->text, sizeof(mark->text), "%s", reply.etag);
+	return 1;
 }
 
 /* ---- one version ---- */
@@ -145,6 +185,8 @@ static int read_version(const struct unix_reply *reply, struct secret_version **
 	version = secret_version_new(err);
 	if (version == NULL)
 		return -1;
+	(void)snprintf(version->id, sizeof(version->id), "%.*s", (int)sizeof(version->id) - 1,
+		       reply->etag);
 	fields = json_get(json_doc_root(doc), "fields");
 	if (fields == NULL || fields->type != JSON_IS_MAP)
 		return error_set(err, ERROR_PROTOCOL, "the agent's answer has no fields");
@@ -179,33 +221,35 @@ static int refused(const char *socket, const struct unix_reply *reply, struct er
 	return error_set(err, ERROR_BAD_DATA, "field '%s': %s", field, cause);
 }
 
-int remote_version(const char *socket, const char *name, bool wait, int64_t timeout_ms,
+int remote_version(const struct remote *remote, const struct remote_wish *wish,
 		   struct secret_version **ret, struct error *err)
 {
 	AUTO(buf_deinit) struct buf target = BUF_INIT(TARGET_MAX);
 	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
-	struct unix_get get = { .socket = socket, .timeout_ms = timeout_ms };
+	const struct secret_version *known = wish->known;
 
 	buf_puts(&target, "/v1/secrets/");
-	text_write_percent(&target, name, strlen(name), "");
-	if (wait)
+	text_write_percent(&target, wish->name, strlen(wish->name), "");
+	if (wish->wait && known == NULL)
 		buf_puts(&target, "?wait=1s");
 	if (buf_check(&target, "the name", err) < 0)
 		return -1;
-	get.target = target.data;
-	if (unix_client_get(clock_system(), &get, &reply, err) < 0)
+	if (get(remote, target.data, known != NULL ? known->id : NULL, 0, &reply, err) < 0)
 		return -1;
 	switch (reply.status) {
 	case 200:
-		return read_version(&reply, ret, err);
+		return read_version(&reply, ret, err) == 0 ? 1 : -1;
+	case 304:
+		return known != NULL ? 0 : odd_answer(remote->socket, err);
 	case 404:
 		return error_set(err, ERROR_NOT_FOUND,
-				 "the agent at %s has no secret '%s' that uid %u may see", socket,
-				 name, (unsigned)getuid());
+				 "the agent at %s has no secret '%s' that uid %u may see",
+				 remote->socket, wish->name, (unsigned)getuid());
 	case 503:
 		return error_set(err, ERROR_UNAVAILABLE,
-				 "secret '%s' has not been fetched yet: see `agent status`", name);
+				 "secret '%s' has not been fetched yet: see `agent status`",
+				 wish->name);
 	default:
-		return refused(socket, &reply, err);
+		return refused(remote->socket, &reply, err);
 	}
 }

@@ -508,3 +508,15 @@ void variables_free(struct variables *variables)
 	free(variables->items);
 	*variables = (struct variables){ 0 };
 }
+
+bool variables_equal(const struct variables *one, const struct variables *other)
+{
+	for (size_t i = 0; i < one->count && i < other->count; i++) {
+		const struct child_variable *a = &one->items[i], *b = &other->items[i];
+
+		if (a->file != b->file || strcmp(a->name, b->name) != 0 ||
+		    !secret_equal(a->value, b->value))
+			return false;
+	}
+	return one->count == other->count;
+}

@@ -33,6 +33,9 @@ int variables_compute(const struct store *store, const struct config *config,
 		      struct error *err) MUST_USE;
 void variables_free(struct variables *variables);
 
+/* The same names with the same values, in the same order. */
+bool variables_equal(const struct variables *one, const struct variables *other);
+
 /* The value that a reference names: a field, or with a leading '/' a pointer into fields (and into
  * their JSON). NULL as `field`: the only field. A new reference, or NULL with ERROR_NOT_FOUND that
  * lists the fields there are. */

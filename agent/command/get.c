@@ -154,18 +154,19 @@ static int print_version(const struct secret_version *version, const char *name,
 /* ---- from a running agent ---- */
 
 /* Names may hold dots: the longest one that the agent knows is meant. */
-static int ask(const char *socket, const struct arguments *arguments, char *name,
-	       struct secret_version **ret, struct error *err)
+static int ask(const struct remote *remote, char *name, struct secret_version **ret,
+	       struct error *err)
 {
+	const struct remote_wish wish = { .name = name };
 	struct error shorter;
 	char *dot;
 
-	if (remote_version(socket, name, false, arguments->timeout_ms, ret, err) == 0)
+	if (remote_version(remote, &wish, ret, err) > 0)
 		return 0;
 	/* When none is known, it is the whole name that is not there. */
 	while (err->code == ERROR_NOT_FOUND && (dot = strrchr(name, '.')) != NULL && dot > name) {
 		*dot = '\0';
-		if (remote_version(socket, name, false, arguments->timeout_ms, ret, &shorter) == 0)
+		if (remote_version(remote, &wish, ret, &shorter) > 0)
 			return 0;
 		if (shorter.code != ERROR_NOT_FOUND)
 			*err = shorter;
@@ -176,12 +177,13 @@ static int ask(const char *socket, const struct arguments *arguments, char *name
 static int get_from_socket(const char *socket, const struct arguments *arguments, struct error *err)
 {
 	AUTO(secret_version_unrefp) struct secret_version *version = NULL;
+	const struct remote remote = { .socket = socket, .timeout_ms = arguments->timeout_ms };
 	AUTO(freep) char *name = strndup(arguments->name, strcspn(arguments->name, "#"));
 	const char *field;
 
 	if (name == NULL)
 		return error_no_memory(err);
-	if (ask(socket, arguments, name, &version, err) < 0)
+	if (ask(&remote, name, &version, err) < 0)
 		return -1;
 	field = arguments->name + strlen(name);
 	return print_version(version, name, *field != '\0' ? field + 1 : NULL, arguments->json,

@@ -294,8 +294,6 @@ static const char *unfit_for_socket(const struct arguments *arguments)
 		return "--socket and --config exclude each other";
 	if (run_names_backends(&arguments->env) || run_names_backends(&arguments->files))
 		return "--socket: a REF is NAME.FIELD of the running agent, no TYPE://PATH";
-	if (arguments->plan.watch != WATCH_NONE)
-		return "--socket: --watch is not supported there yet";
 	if (arguments->request.max_stale_ms >= 0)
 		return "--socket: --max-stale is the running agent's own, in its configuration";
 	return NULL;
@@ -304,6 +302,8 @@ static const char *unfit_for_socket(const struct arguments *arguments)
 static int run_from_socket(struct arguments *arguments, const char *socket)
 {
 	AUTO(config_freep) struct config *config = NULL;
+	const struct remote remote = { .socket = socket,
+				       .timeout_ms = arguments->request.timeout_ms };
 	const char *unfit = unfit_for_socket(arguments);
 	struct error err = ERROR_INIT;
 
@@ -318,7 +318,7 @@ static int run_from_socket(struct arguments *arguments, const char *socket)
 	if (arguments->request.socket == NULL)
 		(void)error_no_memory(&err);
 	if (config == NULL || arguments->request.socket == NULL ||
-	    remote_declare(socket, arguments->request.timeout_ms, config, &err) < 0 ||
+	    remote_declare(&remote, config, &err) < 0 ||
 	    run_check_names(config, &arguments->env, "--env", &err) < 0 ||
 	    run_check_names(config, &arguments->files, "--file", &err) < 0)
 		return command_fail(&err);

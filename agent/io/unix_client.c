@@ -28,6 +28,7 @@ struct talk {
 	struct unix_reply reply;
 	bool is_etag; /* the header that is being read */
 	size_t name_len;
+	bool begun; /* some of the answer has come */
 	bool done;
 	char chunk[CHUNK];
 };
@@ -97,18 +98,23 @@ static int out_of_time(const struct talk *talk, struct error *err)
 			 talk->get->socket);
 }
 
-/* Waits for the descriptor; 0 once it may be tried. */
-static int await(const struct talk *talk, short events, struct error *err)
+/* Waits for the descriptor (-1: for time alone) at most that long; 0 once it may be tried. */
+static int await(const struct talk *talk, int fd, short events, int64_t most_ms, struct error *err)
 {
-	struct pollfd watched = { .fd = talk->fd, .events = events };
+	const int *canceled_by = talk->get->canceled_by;
+	struct pollfd watched[] = {
+		{ .fd = fd, .events = events },
+		{ .fd = canceled_by != NULL ? *canceled_by : -1, .events = POLLIN },
+	};
 	int64_t left = talk->deadline - clock_now(talk->clock).boot_ms;
-	int ready;
 
 	if (left <= 0)
 		return out_of_time(talk, err);
-	ready = poll(&watched, 1, (int)(left > INT32_MAX ? INT32_MAX : left));
-	if (ready < 0 && errno != EINTR)
+	if (poll(watched, ARRAY_SIZE(watched), (int)(left < most_ms ? left : most_ms)) < 0 &&
+	    errno != EINTR)
 		return error_errno(err, errno, "cannot wait for the agent");
+	if (watched[1].revents != 0)
+		return error_set(err, ERROR_CANCELED, "the answer is not wanted any more");
 	return 0;
 }
 
@@ -129,16 +135,16 @@ static int connect_to(struct talk *talk, struct error *err)
 		return error_errno(err, errno, "cannot make a socket");
 	/* EAGAIN: the listener's backlog is full, and no event says when it is not. */
 	while (connect(talk->fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		if (errno == EAGAIN && clock_now(talk->clock).boot_ms < talk->deadline)
-			(void)poll(NULL, 0, RETRY_MS);
-		else if (errno == EAGAIN)
-			return out_of_time(talk, err);
-		else if (errno == ENOENT || errno == ECONNREFUSED)
+		int number = errno;
+
+		if (number == ENOENT || number == ECONNREFUSED)
 			return error_set(err, ERROR_UNAVAILABLE,
 					 "no agent listens on '%s': is 'agent serve' running?",
 					 path);
-		else if (errno != EINTR)
-			return error_errno(err, errno, "cannot connect to '%s'", path);
+		if (number != EAGAIN && number != EINTR)
+			return error_errno(err, number, "cannot connect to '%s'", path);
+		if (await(talk, -1, 0, RETRY_MS, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -165,7 +171,7 @@ static int send_request(struct talk *talk, struct error *err)
 		else if (errno != EAGAIN && errno != EINTR)
 			return error_errno(err, errno, "cannot ask the agent on '%s'",
 					   talk->get->socket);
-		else if (await(talk, POLLOUT, err) < 0)
+		else if (await(talk, talk->fd, POLLOUT, INT32_MAX, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -182,6 +188,10 @@ static int read_chunk(struct talk *talk, size_t len, struct error *err)
 				 talk->reply.body.max);
 	if (talk->done)
 		return 0;
+	if (len == 0 && !talk->begun)
+		return error_set(err, ERROR_UNAVAILABLE,
+				 "the agent on '%s' ended before it answered", talk->get->socket);
+	talk->begun = true;
 	if (result != HPE_OK || len == 0)
 		return error_set(err, ERROR_PROTOCOL,
 				 "what listens on '%s' did not answer as an agent does",
@@ -204,7 +214,7 @@ static int receive(struct talk *talk, struct error *err)
 		} else if (errno != EAGAIN && errno != EINTR) {
 			return error_errno(err, errno, "no answer from the agent on '%s'",
 					   talk->get->socket);
-		} else if (await(talk, POLLIN, err) < 0) {
+		} else if (await(talk, talk->fd, POLLIN, INT32_MAX, err) < 0) {
 			return -1;
 		}
 	}

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`agent run --socket`: the program's secrets come from the agent that runs already."""
 import os
+import re
 import signal
 import subprocess
+import time
 
 import pytest
+import yaml
 from conftest import wait_until
+from running import Running
 from sidecar import Sidecar, approle_config, READ_POLICY
 
 SHOW = ["--", "sh", "-c", "env | grep -E '^(PASS|PASSWORD|USER_NAME|KEY|PLAIN|N)=' | sort"]
@@ -113,7 +117,7 @@ def test_status_and_signals_are_the_commands_own(serve, away):
 
 def test_what_does_not_go_together_is_a_usage_error(serve, away, tmp_path):
     sidecar = serve()
-    for unfit in (["-c", sidecar.file], ["--env", "N=vault://secret/db#key"], ["--watch", "restart"],
+    for unfit in (["-c", sidecar.file], ["--env", "N=vault://secret/db#key"],
                   ["--env", "N=sops://secrets.enc.yaml#/db/password"], ["--max-stale", "1h"],
                   ["--file", "/tmp/never=vault://secret/db#key"]):
         result = away("--socket", sidecar.socket, *unfit, "--", "true")
@@ -131,7 +135,6 @@ def test_agent_socket_applies_where_nothing_else_does(serve, away, run, tmp_path
     # The nearest encrypted file stands before it.
     (tmp_path / "below").mkdir()
     os.rename(tmp_path / "agent.yaml", tmp_path / "moved.yaml")
-    assert away("--watch", "restart", "--", "true", env=environment).returncode == 64
     near = run("run", "--", "sh", "-c", "echo $DB_PASSWORD", cwd=tmp_path / "below", env=environment)
     assert near.stdout == "hunter2\n"
 
@@ -190,3 +193,126 @@ def test_an_interrupt_ends_the_wait_of_a_hardened_broker(serve_bao, agent):
     wait_until(lambda: "Seccomp:\t2" in open(f"/proc/{broker}/status").read(), what="the hardening")
     waiting.send_signal(signal.SIGTERM)
     assert waiting.wait(10) == -signal.SIGTERM
+
+
+# ---- --watch ----
+
+# Shows what it was given, and each signal; ends when it is told to, and says so.
+TALKER = """
+trap 'echo ended $PASSWORD; exit 0' TERM
+trap 'echo told; test -z "$FILE" || cat $FILE' HUP
+echo started $PASSWORD
+while :; do sleep 0.02; done
+"""
+
+
+@pytest.fixture
+def watching(agent, tmp_path):
+    started = []
+
+    def watching(socket, how, *arguments, **environment):
+        started.append(Running(agent, tmp_path, "--socket", socket, "--watch", how, *arguments,
+                               "--", "sh", "-c", TALKER, cwd="/", **environment))
+        return started[-1]
+
+    yield watching
+    for running in started:
+        running.stop()
+
+
+def wait_watched(sidecar):
+    """Two connections: ours that asks, and the broker's."""
+    wait_until(lambda: re.search(rb"agent_socket_connections{.*} 2\n", sidecar.get("/metrics")[1]), what="the long poll")
+
+
+def set_secret(run, name, value):
+    result = run("secrets", "set", name, input=value)
+    assert result.returncode == 0, result.stderr
+
+
+def test_watch_restart_starts_the_command_anew_with_each_version(serve, run, watching):
+    running = watching(serve().socket, "restart")
+    running.wait_shown("started hunter2\n")
+    set_secret(run, "db.password", "second")
+    running.wait_shown("started hunter2\nended hunter2\nstarted second\n")
+    set_secret(run, "db.password", "third")
+    running.wait_shown("ended second\nstarted third\n")
+    assert running.end() == 0
+    assert running.shown().endswith("ended third\n") and running.said() == ""
+
+
+def test_watch_signal_tells_the_command_when_its_file_is_new(serve, run, watching, tmp_path):
+    file = str(tmp_path / "password")
+    running = watching(serve().socket, "signal:HUP", "--file", f"{file}=db.password", FILE=file)
+    running.wait_shown("started\n")
+    assert open(file).read() == "hunter2"
+    set_secret(run, "db.password", "second")
+    running.wait_shown("started\ntold\nsecond")
+    assert running.end() == 0
+    assert not os.path.lexists(file)
+
+
+def test_what_the_command_was_not_given_does_not_disturb_it(serve, run, watching):
+    sidecar = serve()
+    running = watching(sidecar.socket, "restart", "--env", "PASSWORD=db.password")
+    running.wait_shown("started hunter2\n")
+    set_secret(run, "app.key", "k2")
+    set_secret(run, "db.user_name", "eve")
+    wait_until(lambda: sidecar.get("/v1/secrets/db/user_name")[1] == b"eve", what="the agent to have both")
+    set_secret(run, "db.password", "second")
+    running.wait_shown("ended hunter2\nstarted second\n")
+    assert running.shown().count("started") == 2
+
+
+def test_the_command_lives_on_without_the_agent_and_gets_what_is_new_after(serve, run, watching):
+    sidecar = serve()
+    running = watching(sidecar.socket, "restart", "--env", "PASSWORD=db.password")
+    running.wait_shown("started hunter2\n")
+    sidecar.stop(signal.SIGKILL)
+    running.wait_said("cannot be asked")
+    # The same values again are nothing new, whatever the next agent calls their version.
+    sidecar.start().wait_ready()
+    wait_watched(sidecar)
+    sidecar.stop()
+    set_secret(run, "db.password", "second")
+    sidecar.start().wait_ready()
+    running.wait_shown("started second\n")
+    assert running.shown() == "started hunter2\nended hunter2\nstarted second\n"
+    assert running.end() == 0
+
+
+def test_a_vanished_secret_stays_with_the_command(serve, run, watching):
+    sidecar = serve()
+    running = watching(sidecar.socket, "restart", "--env", "PASSWORD=db.password")
+    running.wait_shown("started hunter2\n")
+    text = open(sidecar.file).read()
+    sidecar.write({**yaml.safe_load(text), "secrets": {"app": {"backend": "local", "path": "app"}}})
+    sidecar.process.send_signal(signal.SIGHUP)
+    running.wait_said("a secret keeps its version")
+    sidecar.write(yaml.safe_load(text))
+    set_secret(run, "db.password", "second")
+    sidecar.process.send_signal(signal.SIGHUP)
+    running.wait_shown("ended hunter2\nstarted second\n")
+
+
+def test_a_killed_broker_is_started_again_and_goes_on_watching(serve, run, watching):
+    running = watching(serve().socket, "restart")
+    running.wait_shown("started hunter2\n")
+    first = running.broker()
+    os.kill(first, signal.SIGKILL)
+    running.wait_said("the broker died")
+    assert wait_until(lambda: [pid for pid in running.brokers() if pid != first], what="the next broker")
+    assert running.shown() == "started hunter2\n"
+    set_secret(run, "db.password", "second")
+    running.wait_shown("ended hunter2\nstarted second\n")
+
+
+def test_the_commands_end_is_not_held_up_by_the_watch(serve, watching):
+    sidecar = serve()
+    running = watching(sidecar.socket, "restart")
+    running.wait_shown("started hunter2\n")
+    wait_watched(sidecar)
+    # A broker that does not see the end would be waited for for 4 s.
+    began = time.monotonic()
+    assert running.end() == 0
+    assert time.monotonic() - began < 3

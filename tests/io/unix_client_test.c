@@ -171,3 +171,34 @@ Test(unix_client, gives_up_when_its_time_is_over)
 	cr_expect_eq(err.code, ERROR_UNAVAILABLE);
 	cr_expect_not_null(strstr(err.text, "in time"));
 }
+
+Test(unix_client, says_that_the_agent_ended_before_it_answered)
+{
+	struct unix_reply reply;
+	struct error err = ERROR_INIT;
+
+	answer_with("", 0, true);
+	cr_expect_eq(get((struct unix_get){ 0 }, &reply, &err), -1);
+	cr_expect_eq(err.code, ERROR_UNAVAILABLE);
+	cr_expect_not_null(strstr(err.text, "ended before"));
+}
+
+Test(unix_client, is_canceled_by_bytes_and_by_an_end)
+{
+	struct unix_reply reply;
+	struct error err = ERROR_INIT;
+	int ends[2];
+
+	answer_with("HTTP/1.1 200 OK\r\n", 17, false);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	cr_expect_eq(
+		get((struct unix_get){ .timeout_ms = 1, .canceled_by = &ends[0] }, &reply, &err),
+		-1);
+	cr_expect_eq(err.code, ERROR_UNAVAILABLE);
+	cr_assert_eq(write(ends[1], "x", 1), 1);
+	cr_expect_eq(get((struct unix_get){ .canceled_by = &ends[0] }, &reply, &err), -1);
+	cr_expect_eq(err.code, ERROR_CANCELED);
+	(void)close(ends[1]);
+	cr_expect_eq(get((struct unix_get){ .canceled_by = &ends[0] }, &reply, &err), -1);
+	cr_expect_eq(err.code, ERROR_CANCELED);
+}

@@ -317,6 +317,48 @@ Test(socket_sink, long_poll_answers_at_the_first_version)
 	(void)close(fd);
 }
 
+/* The etag that the list has now. */
+static void read_mark(char ret[32])
+{
+	const char *reply = ask(&harness, GET("/v1/secrets"));
+	const char *at = strstr(reply, "ETag: \"");
+
+	cr_assert_not_null(at, "%s", reply);
+	(void)snprintf(ret, 32, "%.16s", at + strlen("ETag: \""));
+}
+
+Test(socket_sink, long_poll_of_the_list_answers_when_anything_changes_that_the_caller_may_see)
+{
+	struct config_allow rule = { .uid = getuid(), .secrets = { only_db, 1 } };
+	char request[256], mark[32], other[32];
+	int fd = client_open(&harness);
+
+	read_mark(other);
+	socket_config.allow = &rule;
+	socket_config.allow_count = 1;
+	read_mark(mark);
+	cr_expect_str_neq(mark, other);
+	(void)snprintf(request, sizeof(request), GET_IF("/v1/secrets?wait=30s", "%s"), mark);
+	cr_expect_eq(status_of(client_ask(&harness, fd, request)), 0);
+	put("app", "10", "a", "b", 1);
+	socket_sink_changed(sink);
+	cr_expect_eq(status_of(client_receive(&harness, fd)), 0);
+	put("db", "4", "password", "new", 3);
+	socket_sink_changed(sink);
+	cr_expect_eq(status_of(client_receive(&harness, fd)), 200);
+	/* What it was asked with is not so any more; and as it is now it stays. */
+	cr_expect_eq(status_of(client_ask(&harness, fd, request)), 200);
+	read_mark(mark);
+	(void)snprintf(request, sizeof(request), GET_IF("/v1/secrets?wait=30s", "%s"), mark);
+	cr_expect_eq(status_of(client_ask(&harness, fd, request)), 0);
+	harness_pass(&harness, 30000);
+	cr_expect_eq(status_of(client_receive(&harness, fd)), 304);
+	(void)snprintf(request, sizeof(request), GET_IF("/v1/secrets", "%s"), mark);
+	cr_expect_eq(status_of(client_ask(&harness, fd, request)), 304);
+	cr_expect_eq(status_of(client_ask(&harness, fd, GET("/v1/secrets?wait=x"))), 400);
+	(void)close(fd);
+}
+
 Test(socket_sink, a_version_that_is_replaced_while_it_is_sent_is_sent_whole)
 {
 	static char bytes[FIELD_VALUE_MAX];

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`agent run` while it runs: what its program has shown so far, and the processes it is made of."""
+import os
+import signal
+import subprocess
+
+from conftest import wait_until
+
+
+class Running:
+    """Both streams of the program go to files, so that nobody has to read along."""
+
+    def __init__(self, agent, folder, *arguments, cwd=None, **environment):
+        self.shown_in, self.said_in = os.path.join(str(folder), "shown"), os.path.join(str(folder), "said")
+        self.process = subprocess.Popen(
+            [agent, "run", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=open(self.shown_in, "wb"),
+            stderr=open(self.said_in, "wb"),
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **environment},
+            cwd=cwd or str(folder),
+            start_new_session=True,
+        )
+        self.pid = self.process.pid
+
+    def shown(self):
+        return open(self.shown_in).read()
+
+    def said(self):
+        return open(self.said_in).read()
+
+    def wait_shown(self, text, seconds=30):
+        wait_until(lambda: self.shown().endswith(text), seconds,
+                   f"{text!r}; shown: {self.shown()!r}; said: {self.said()!r}")
+
+    def wait_said(self, text, seconds=30):
+        wait_until(lambda: text in self.said(), seconds, f"{text!r}; said: {self.said()!r}")
+
+    def children(self):
+        return [int(pid) for pid in open(f"/proc/{self.pid}/task/{self.pid}/children").read().split()]
+
+    def brokers(self):
+        """The child that is the program itself, hardened."""
+        return [pid for pid in self.children() if status_of(pid).get("Seccomp") == "2" and is_agent(pid)]
+
+    def broker(self):
+        return wait_until(self.brokers, what="the broker")[0]
+
+    def end(self, number=signal.SIGTERM, seconds=20):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def stop(self):
+        if self.process.poll() is None:
+            for pid in [*self.children(), self.pid]:
+                os.kill(pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def status_of(pid):
+    """The kernel's own words about a process; nothing of one that is gone."""
+    try:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in open(f"/proc/{pid}/status") if ":\t" in line)
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+
+
+def is_agent(pid):
+    try:
+        return open(f"/proc/{pid}/comm").read() == "agent\n"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
