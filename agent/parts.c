@@ -238,6 +238,7 @@ void parts_adopt(struct parts *parts, const struct parts *old)
 		if (source == NULL || !same_text(spec->backend, before->spec->backend) ||
 		    !same_text(spec->path, before->spec->path) ||
 		    !same_text(spec->write, before->spec->write) ||
+		    spec->verbatim != before->spec->verbatim ||
 		    !same_backend(source->config, parts->tasks[i].source->config))
 			continue;
 		task_adopt(&parts->tasks[i], &old->tasks[before - old->store.entries]);

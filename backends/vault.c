@@ -393,6 +393,7 @@ const struct backend_ops vault_backend = {
 	.type = "vault",
 	.options = options,
 	.options_size = sizeof(struct vault_options),
+	.verbatim = true,
 	.check = vault_check,
 	.open = vault_open,
 	.close = vault_close,

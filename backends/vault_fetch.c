@@ -19,6 +19,8 @@ struct fetch {
 	enum fetch_state state;
 	struct secret *token;
 	char *path;
+	char *query; /* "?version=3" of a path that is asked as written; NULL: none */
+	enum secret_verbatim verbatim;
 	struct buf write; /* the body of a read that is a write; empty: plain read */
 	bool writes;
 	bool capabilities; /* asks what may be done instead of doing it */
@@ -36,6 +38,7 @@ static void fetch_free(struct exchange *x)
 	buf_deinit(&fetch->write);
 	buf_deinit(&fetch->api_path);
 	free(fetch->path);
+	free(fetch->query);
 	free(fetch);
 }
 
@@ -56,6 +59,8 @@ static enum exchange_next ask_read(struct fetch *fetch, struct error *err)
 
 	vault_ask(&fetch->x, fetch->vault, fetch->writes ? "POST" : "GET", fetch->token, "",
 		  buf_string(&fetch->api_path));
+	if (fetch->query != NULL)
+		buf_puts(&fetch->x.request.path, fetch->query);
 	if (fetch->writes)
 		buf_put(&fetch->x.request.body, buf_string(&fetch->write), fetch->write.len);
 	/* Reading anything but KV may make credentials, and a write is never KV here. */
@@ -63,14 +68,16 @@ static enum exchange_next ask_read(struct fetch *fetch, struct error *err)
 	return vault_send(&fetch->x, err);
 }
 
-/* Settles the mount, or says what must be learned first. A write says itself where it goes. */
+/* Settles the mount, or says what must be learned first. A write says itself where it goes, and so
+ * does a path that is asked as written. */
 static enum exchange_next ask(struct fetch *fetch, struct error *err)
 {
 	struct exchange *x = &fetch->x;
+	bool literal = fetch->writes || fetch->verbatim == VERBATIM_YES;
 	const struct vault_mount *mount = NULL;
 	int known = 1;
 
-	if (!fetch->writes)
+	if (!literal)
 		known = vault_mounts_resolve(&fetch->vault->mounts, fetch->path, &mount, x->need,
 					     sizeof(x->need), err);
 	if (known < 0)
@@ -90,7 +97,7 @@ static enum exchange_next ask(struct fetch *fetch, struct error *err)
 			fetch->path, fetch->path);
 		return EXCHANGE_FAILED;
 	}
-	fetch->assumed = !fetch->writes && mount == NULL;
+	fetch->assumed = !literal && mount == NULL;
 	fetch->kind = mount != NULL ? mount->kind : VAULT_MOUNT_OTHER;
 	buf_reset(&fetch->api_path);
 	vault_mount_api_path(&fetch->api_path, mount, fetch->path);
@@ -100,10 +107,12 @@ static enum exchange_next ask(struct fetch *fetch, struct error *err)
 	return fetch->capabilities ? ask_capabilities(fetch, err) : ask_read(fetch, err);
 }
 
-/* Every member of `data` becomes a field. */
-static int read_fields(const struct json_node *data, struct secret_version *version,
-		       struct error *err)
+/* Every member of `data` becomes a field. One that nests a whole secret may be as long as that. */
+static int read_fields(const struct fetch *fetch, const struct json_node *data,
+		       struct secret_version *version, struct error *err)
 {
+	size_t most = fetch->verbatim != VERBATIM_NO ? SECRET_MAX : FIELD_VALUE_MAX;
+
 	for (const struct json_node *node = data->first; node != NULL; node = node->next) {
 		bool text = node->type == JSON_IS_STRING;
 		const char *bytes = text ? node->text : node->raw;
@@ -112,11 +121,11 @@ static int read_fields(const struct json_node *data, struct secret_version *vers
 		if (strlen(node->key) != node->key_len)
 			return error_set(err, ERROR_BAD_DATA, "a field's name holds NUL: '%.60s…'",
 					 node->key);
-		if (len > FIELD_VALUE_MAX)
+		if (len > most)
 			return error_set(
 				err, ERROR_BAD_DATA,
 				"field '%.100s' has %zu bytes; at most %zu can be handed out",
-				node->key, len, FIELD_VALUE_MAX);
+				node->key, len, most);
 		if (secret_version_add_bytes(version, node->key, text ? FIELD_STRING : FIELD_JSON,
 					     bytes, len, err) < 0)
 			return -1;
@@ -148,7 +157,7 @@ static int read_own_life(const struct fetch *fetch, const struct json_node *root
 	}
 	/* Where the mount is not known it may be KV v1, whose duration is a hint that means
 	 * nothing. */
-	if (duration > 0 && !fetch->assumed && !fetch->writes)
+	if (duration > 0 && !fetch->assumed && fetch->verbatim != VERBATIM_YES && !fetch->writes)
 		return vault_lease_timed(lease, NULL, duration, false, reply, err);
 	return 0;
 }
@@ -191,6 +200,16 @@ static int explain_absence(const struct fetch *fetch, const struct json_node *me
 			 "%.120s: the answer has no data, and does not say why", fetch->path);
 }
 
+static const char *absence_hint(const struct fetch *fetch)
+{
+	if (fetch->assumed)
+		return ", or it is in a KV v2 mount that the token may not see";
+	if (fetch->verbatim == VERBATIM_YES && strstr(fetch->path, "/data/") == NULL)
+		return ", or it is in a KV v2 mount: `verbatim: true` wants data/ after it, "
+		       "`verbatim: answer` finds it";
+	return "";
+}
+
 /* A 404 of KV v2 may have a body that says more. */
 static enum exchange_next read_absence(struct fetch *fetch, const struct reply *reply,
 				       struct error *err)
@@ -204,7 +223,8 @@ static enum exchange_next read_absence(struct fetch *fetch, const struct reply *
 		doc = json_doc_read(reply->body, reply->len, &limits, &ignored);
 	if (doc != NULL)
 		metadata = json_get(json_get(json_doc_root(doc), "data"), "metadata");
-	if (fetch->kind == VAULT_MOUNT_KV2 && metadata != NULL && metadata->type == JSON_IS_MAP &&
+	if ((fetch->kind == VAULT_MOUNT_KV2 || fetch->verbatim == VERBATIM_YES) &&
+	    metadata != NULL && metadata->type == JSON_IS_MAP &&
 	    explain_absence(fetch, metadata, reply, err) < 0 && err->code == ERROR_NOT_FOUND)
 		return EXCHANGE_FAILED;
 	if (vault_judge(VAULT_CALL_READ, buf_string(&fetch->api_path), reply, err) == 0)
@@ -212,10 +232,36 @@ static enum exchange_next read_absence(struct fetch *fetch, const struct reply *
 	if (err->code == ERROR_NOT_FOUND)
 		(void)error_set(err, ERROR_NOT_FOUND,
 				"%.120s: nothing was ever written there (404)%s", fetch->path,
-				fetch->assumed
-					? ", or it is in a KV v2 mount that the token may not see"
-					: "");
+				absence_hint(fetch));
 	return EXCHANGE_FAILED;
+}
+
+static void take_number(struct secret_version *version, const struct json_node *metadata)
+{
+	int64_t number = json_integer(json_get(metadata, "version"), 0);
+
+	if (number > 0)
+		(void)snprintf(version->id, sizeof(version->id), "%lld", (long long)number);
+}
+
+/* The `data` of an answer that is taken whole. KV v2 says in it which version it is, and may say
+ * there, and not with a 404, that this one was deleted. */
+static int read_whole(const struct fetch *fetch, const struct json_node *data,
+		      const struct reply *reply, struct secret_version *version, struct error *err)
+{
+	const struct json_node *metadata = json_get(data, "metadata");
+	const struct json_node *fields = json_get(data, "data");
+	struct error why;
+
+	if (fields == NULL || json_string(json_get(metadata, "created_time")) == NULL)
+		return 0;
+	if (fields->type == JSON_IS_NULL && explain_absence(fetch, metadata, reply, &why) < 0 &&
+	    why.code == ERROR_NOT_FOUND) {
+		*err = why;
+		return -1;
+	}
+	take_number(version, metadata);
+	return 0;
 }
 
 /* Where the fields are; for KV v2 one level deeper, beside what says which version they are. */
@@ -225,18 +271,18 @@ static const struct json_node *find_fields(const struct fetch *fetch, const stru
 {
 	const struct json_node *data = json_get(root, "data");
 	const struct json_node *metadata;
-	int64_t number;
 
-	if (fetch->kind == VAULT_MOUNT_KV2) {
+	if (fetch->verbatim != VERBATIM_NO) {
+		if (read_whole(fetch, data, reply, version, err) < 0)
+			return NULL;
+	} else if (fetch->kind == VAULT_MOUNT_KV2) {
 		metadata = json_get(data, "metadata");
-		number = json_integer(json_get(metadata, "version"), 0);
 		data = json_get(data, "data");
 		if (data == NULL || data->type == JSON_IS_NULL) {
 			(void)explain_absence(fetch, metadata, reply, err);
 			return NULL;
 		}
-		if (number > 0)
-			(void)snprintf(version->id, sizeof(version->id), "%lld", (long long)number);
+		take_number(version, metadata);
 		if (data->type == JSON_IS_MAP)
 			return data;
 	}
@@ -270,7 +316,7 @@ static enum exchange_next read_secret(struct fetch *fetch, const struct reply *r
 	data = find_fields(fetch, root, reply, version, err);
 	if (data == NULL)
 		return EXCHANGE_FAILED;
-	if (read_fields(data, version, err) < 0 ||
+	if (read_fields(fetch, data, version, err) < 0 ||
 	    read_lease(fetch, root, reply, &version->lease, err) < 0) {
 		(void)error_wrap(err, "%.120s", fetch->path);
 		return EXCHANGE_FAILED;
@@ -350,6 +396,27 @@ static void fetch_freep(struct fetch **fetch)
 		(void)exchange_free(&(*fetch)->x);
 }
 
+/* A path that is asked as written may end with a query, as `secret/data/db?version=3`. */
+static int read_path(struct fetch *fetch, const char *text, struct error *err)
+{
+	size_t len = fetch->verbatim == VERBATIM_YES && text != NULL ? strcspn(text, "?") : 0;
+	AUTO(freep) char *path = NULL;
+
+	if (len == 0 || text[len] == '\0')
+		return vault_path_read(text, &fetch->path, err);
+	for (const char *at = text + len + 1; *at != '\0'; at++)
+		if (*at <= ' ' || *at >= '\x7f' || *at == '#' || *at == '?')
+			return error_set(err, ERROR_INVALID,
+					 "path '%.120s': write the query as NAME=VALUE&…, with "
+					 "%%XX for what is not plain",
+					 text);
+	path = strndup(text, len);
+	fetch->query = strdup(text + len);
+	if (path == NULL || fetch->query == NULL)
+		return error_no_memory(err);
+	return vault_path_read(path, &fetch->path, err);
+}
+
 static struct exchange *fetch_new(struct backend *backend, const struct secret_version *session,
 				  const struct secret_spec *spec, bool capabilities,
 				  struct error *err)
@@ -363,9 +430,10 @@ static struct exchange *fetch_new(struct backend *backend, const struct secret_v
 	fetch->x = (struct exchange){ .ops = &fetch_ops, .request = REQUEST_INIT };
 	fetch->vault = vault_of(backend);
 	fetch->capabilities = capabilities;
+	fetch->verbatim = spec->verbatim;
 	fetch->write = BUF_INIT(REQUEST_BODY_MAX);
 	fetch->api_path = BUF_INIT(VAULT_PATH_MAX + sizeof("/data"));
-	if (vault_path_read(spec->path, &fetch->path, err) < 0)
+	if (read_path(fetch, spec->path, err) < 0)
 		return NULL;
 	fetch->token = vault_token(session, err);
 	if (fetch->token == NULL)

@@ -37,15 +37,17 @@ static void put_both(struct buf *policy, const char *path)
 void vault_policy(struct backend *backend, const struct secret_spec *spec, struct buf *policy)
 {
 	AUTO(buf_deinit) struct buf api_path = BUF_INIT(VAULT_PATH_MAX + sizeof("/data"));
+	bool literal = spec->verbatim == VERBATIM_YES;
+	AUTO(freep) char *asked = strndup(spec->path, strcspn(spec->path, literal ? "?" : ""));
 	AUTO(freep) char *path = NULL;
 	const struct vault_mount *mount;
 	struct error ignored;
 
 	/* A path that cannot be read is reported by the fetch. */
-	if (vault_path_read(spec->path, &path, &ignored) < 0)
+	if (asked == NULL || vault_path_read(asked, &path, &ignored) < 0)
 		return;
-	if (spec->write != NULL) {
-		put_stanza(policy, path, "update");
+	if (spec->write != NULL || literal) {
+		put_stanza(policy, path, spec->write != NULL ? "update" : "read");
 		return;
 	}
 	mount = vault_mounts_find(&vault_of(backend)->mounts, path);

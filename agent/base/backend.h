@@ -62,6 +62,7 @@ struct backend_ops {
 	const char *type;	      /* "vault", "sops" */
 	const struct option *options; /* one table: parsing, defaults, --help and docs */
 	size_t options_size;
+	bool verbatim; /* secret_spec.verbatim means something to it */
 	/* Checks what one option alone cannot say; NULL when there is nothing. Reports to *err with
 	 * the option's name first. */
 	int (*check)(const void *options, struct error *err);

@@ -88,6 +88,13 @@ static inline void secret_version_unrefp(struct secret_version **version)
 	*version = secret_version_unref(*version);
 }
 
+/* How literally a path is asked and its answer taken, in the order of the choices of `verbatim`. */
+enum secret_verbatim {
+	VERBATIM_NO,	 /* the backend finds the way and hands out the secret's own fields */
+	VERBATIM_YES,	 /* the path as it is written, the fields as the server nests them */
+	VERBATIM_ANSWER, /* only the fields */
+};
+
 /* What the configuration asks for, by name. Owned by the configuration. */
 struct secret_spec {
 	char *name;
@@ -95,6 +102,7 @@ struct secret_spec {
 	char *path;    /* the backend's own spelling; NULL where it may be absent (sops: whole
 			  document) */
 	char *write; /* JSON object to send: a read that is a write (pki/issue); NULL: plain read */
+	enum secret_verbatim verbatim;
 	int64_t refresh_ms; /* of static secrets */
 	bool optional;	    /* `required: false` */
 };

@@ -51,6 +51,20 @@ static void check_backend(struct reader *reader, const struct yaml_node *node, c
 			       options->backend);
 }
 
+static void check_verbatim(struct reader *reader, const struct yaml_node *node, const char *where,
+			   const struct secret_options *options)
+{
+	const struct config_backend *backend =
+		options->backend != NULL ? config_backend_find(reader->config, options->backend)
+					 : NULL;
+
+	if (options->verbatim != VERBATIM_NO && backend != NULL && !backend->ops->verbatim)
+		reader_problem(reader, yaml_get(node, "verbatim")->mark,
+			       "%s.verbatim: backend '%.80s' is of type %s, which has one way to "
+			       "read a path: leave it out",
+			       where, options->backend, backend->ops->type);
+}
+
 static void check_path(struct reader *reader, const struct yaml_node *node, const char *where,
 		       const struct secret_options *options)
 {
@@ -76,6 +90,7 @@ static void read_secret(struct reader *reader, const struct yaml_node *node)
 	if (reader_map(reader, node, where, &part, 1, NULL)) {
 		check_backend(reader, node, where, &options);
 		check_path(reader, node, where, &options);
+		check_verbatim(reader, node, where, &options);
 	}
 	grown = reader_grow(reader, config->secrets, &config->secret_count, sizeof(*grown));
 	if (grown != NULL) {
@@ -85,6 +100,7 @@ static void read_secret(struct reader *reader, const struct yaml_node *node)
 			.backend = STEAL(options.backend),
 			.path = STEAL(options.path),
 			.write = STEAL(options.write),
+			.verbatim = (enum secret_verbatim)options.verbatim,
 			.refresh_ms = options.refresh_ms,
 			.optional = !options.required,
 		};

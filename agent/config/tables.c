@@ -4,6 +4,8 @@
 static const char *const on_missing_choices[] = { "keep", "remove", NULL };
 static const char *const level_choices[] = { "error", "warn", "info", "debug", "trace", NULL };
 static const char *const log_format_choices[] = { "text", "json", NULL };
+/* In the order of enum secret_verbatim. */
+static const char *const verbatim_choices[] = { "false", "true", "answer", NULL };
 /* In the order of enum file_format. */
 static const char *const file_format_choices[] = { "field", "json", "env", "yaml",
 						   "raw",   "pem",  NULL };
@@ -79,6 +81,13 @@ const struct option secret_table[] = {
 	    .help = "Where the backend keeps it, in the backend's own spelling."),
 	ROW("write", OPTION_JSON, secret_options, write,
 	    .help = "Parameters to send: for paths that answer a write, as `pki/issue/…`."),
+	ROW("verbatim", OPTION_CHOICE, secret_options, verbatim, .choices = verbatim_choices,
+	    .fallback = "false",
+	    .help = "For vault. `true`: `path` is what the server is asked for, as "
+		    "`secret/data/db`, "
+		    "and the fields are the members of the answer's `data`: of KV v2 they are "
+		    "`data` and `metadata`. `answer`: those fields, of a path that is found as "
+		    "always."),
 	ROW("refresh", OPTION_DURATION, secret_options, refresh_ms, .fallback = "5m", .least = 1000,
 	    .help = "How often a secret without a lease is fetched again; at least 1s."),
 	ROW("required", OPTION_BOOL, secret_options, required, .fallback = "true",

@@ -33,6 +33,7 @@ extern const struct option backend_table[];
 
 struct secret_options {
 	char *backend, *path, *write;
+	int verbatim; /* enum secret_verbatim */
 	int64_t refresh_ms;
 	bool required;
 };

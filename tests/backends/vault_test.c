@@ -212,6 +212,8 @@ Test(vault, policy_has_both_forms_until_the_mount_is_known)
 	struct backend *backend = open_vault(&options);
 	struct secret_version *session = make_session_version("s.x");
 	struct secret_spec spec = { .path = text("secret/d\"b") };
+	struct secret_spec literal = { .path = text("secret/d\"b?version=3"),
+				       .verbatim = VERBATIM_YES };
 	struct secret_spec write = { .path = text("/pki/issue/web"), .write = text("{}") };
 	struct buf policy = BUF_INIT(4096);
 	struct error err;
@@ -221,6 +223,9 @@ Test(vault, policy_has_both_forms_until_the_mount_is_known)
 	expect_text(&policy,
 		    "path \"secret/d\\\"b\" {\n  capabilities = [\"read\"]\n}\n"
 		    "path \"secret/data/d\\\"b\" {\n  capabilities = [\"read\"]\n}\n");
+	buf_reset(&policy);
+	vault_backend.policy(backend, &literal, &policy);
+	expect_text(&policy, "path \"secret/d\\\"b\" {\n  capabilities = [\"read\"]\n}\n");
 	x = vault_backend.fetch(backend, session, &spec, &err);
 	cr_expect_eq(begin(x, &err), EXCHANGE_NEED);
 	exchange_freep(&x);

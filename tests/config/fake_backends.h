@@ -124,6 +124,7 @@ static const struct backend_ops fake_remote = {
 	.type = "remote",
 	.options = remote_table,
 	.options_size = sizeof(struct remote_options),
+	.verbatim = true,
 	.check = check_remote,
 	.endpoint = remote_endpoint,
 };

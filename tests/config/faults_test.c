@@ -258,6 +258,13 @@ static const struct row secrets_rows[] = {
 		   "  db: { backend: store, write: { a: b } }\n",
 	  "agent.yaml:3:25: secrets.db.write: backend 'store' is a file and answers no write\n" },
 	{ BACKENDS "secrets:\n"
+		   "  db: { backend: store, verbatim: true }\n",
+	  "agent.yaml:3:35: secrets.db.verbatim: backend 'store' is of type store, which has one "
+	  "way to read a path: leave it out\n" },
+	{ BACKENDS "secrets:\n"
+		   "  db: { backend: remote, path: p, verbatim: yes }\n",
+	  "agent.yaml:3:45: secrets.db.verbatim: 'yes' is not one of false, true, answer\n" },
+	{ BACKENDS "secrets:\n"
 		   "  a/b: { backend: store }\n",
 	  "agent.yaml:3:3: secrets: 'a/b' is no name: use letters, digits, '.', '_' and '-', "
 	  "without '..'\n" },

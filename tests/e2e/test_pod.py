@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an injected pod needs of the agent itself, tried with a real server and without an injector."""
+import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -11,6 +13,9 @@ import yaml
 
 from conftest import wait_until
 from sidecar import READ_POLICY, Sidecar, approle_config
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../tools"))
+import influxdb  # noqa: E402
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes uid and mounts: needs root")
 UID = 65532
@@ -155,3 +160,81 @@ def test_a_volume_that_cannot_hold_the_program_is_named(agent, tmp_path, options
     assert copied.returncode == status, copied.stderr
     assert copied.stdout == "", "nothing is left behind"
     assert all(word in copied.stderr for word in [str(tmp_path), *words])
+
+
+# ---- paths as they are written ----
+
+LITERAL_POLICY = """
+path "secret/data/*" { capabilities = ["read"] }
+path "secret/metadata/*" { capabilities = ["read"] }
+path "flat/*" { capabilities = ["read"] }
+path "database/creds/*" { capabilities = ["read"] }
+"""
+
+
+@pytest.fixture(scope="module")
+def influx(bao):
+    influx = influxdb.Influx()
+    influxdb.mount(bao, influx, "short")
+    yield influx
+    influx.close()
+
+
+def test_a_verbatim_path_is_asked_as_written_and_answered_whole(bao, pod, influx):
+    bao.put("literal/db", password="one", port=5432)
+    bao.put("literal/db", password="two", port=5432)
+    bao.put("literal/data/x", data="data/data is a path like any other")
+    bao.call("POST", "sys/mounts/flat", {"type": "kv", "options": {"version": "1"}})
+    bao.call("POST", "flat/db", {"user": "u", "port": 1})
+    before = len(bao.requests())
+    secrets = {
+        "whole": {"path": "secret/data/literal/db"},
+        "older": {"path": "secret/data/literal/db?version=1"},
+        "twice": {"path": "secret/data/literal/data/x"},
+        "meta": {"path": "secret/metadata/literal/db"},
+        "flat": {"path": "flat/db"},
+        "creds": {"path": "database/creds/short"},
+    }
+    for secret in secrets.values():
+        secret.update(backend="vault", verbatim=True)
+    sidecar = pod(secrets, LITERAL_POLICY).start().wait_ready()
+
+    whole = json.loads(sidecar.read("whole/data"))
+    assert whole == {"password": "two", "port": 5432}
+    assert json.loads(sidecar.read("whole/metadata"))["version"] == 2 == int(sidecar.secret("whole")["version"])
+    assert json.loads(sidecar.read("older/data"))["password"] == "one"
+    assert sidecar.secret("older")["version"] == "1"
+    assert json.loads(sidecar.read("twice/data")) == {"data": "data/data is a path like any other"}
+    assert json.loads(sidecar.read("meta/current_version")) == 2
+    assert (sidecar.read("flat/user"), sidecar.read("flat/port")) == ("u", "1")
+    user = sidecar.read("creds/username")
+    assert user in influx.users
+
+    paths = [request["path"] for request in bao.requests()[before:]]
+    assert not [path for path in paths if "mounts" in path], "nobody needs to know the mounts"
+    assert sorted(path for path in paths if "literal/db" in path) == ["secret/data/literal/db"] * 2 + ["secret/metadata/literal/db"]
+    wait_until(lambda: "sys/leases/renew" in [request["path"] for request in bao.requests()[before:]], 10, "a renewal")
+    assert sidecar.read("creds/username") == user
+
+
+def test_a_verbatim_path_sees_changes_and_deletion(bao, pod):
+    bao.put("literal/change", value="one")
+    sidecar = pod({"x": {"backend": "vault", "path": "secret/data/literal/change", "verbatim": True, "refresh": "1s"}})
+    sidecar.start().wait_ready()
+    bao.put("literal/change", value="two")
+    sidecar.wait_file("x/data", '{"value":"two"}')
+    bao.call("DELETE", "secret/data/literal/change")
+    sidecar.wait_state("x", "missing")
+    assert "version 2 was deleted" in sidecar.secret("x")["error"]["text"]
+    assert sidecar.read("x/data") == '{"value":"two"}', "on_missing: keep"
+
+
+def test_a_verbatim_answer_finds_the_path_as_always(bao, pod):
+    bao.put("literal/short", value="one")
+    secrets = {
+        "found": {"backend": "vault", "path": "secret/literal/short", "verbatim": "answer"},
+        "lost": {"backend": "vault", "path": "secret/literal/short", "verbatim": True, "required": False},
+    }
+    sidecar = pod(secrets, READ_POLICY + 'path "secret/literal/*" { capabilities = ["read"] }\n').start().wait_ready()
+    assert sidecar.read("found/data") == '{"value":"one"}'
+    assert "`verbatim: answer` finds it" in sidecar.secret("lost")["error"]["text"]

@@ -53,7 +53,7 @@ static void check_result(const struct exchange *x)
 	must(x->result->lease.duration_ms / 1000 <= VAULT_LEASE_MAX_S ||
 	     x->result->lease.kind == LEASE_CERTIFICATE);
 	for (size_t i = 0; i < x->result->count; i++)
-		must(secret_len(x->result->fields[i].value) <= FIELD_VALUE_MAX);
+		must(secret_len(x->result->fields[i].value) <= SECRET_MAX);
 }
 
 static enum exchange_next feed(struct exchange *x, struct input *input, struct error *err)
@@ -115,6 +115,8 @@ static struct exchange *choose(struct backend *backend, struct secret_version *s
 			       unsigned choice, struct error *err)
 {
 	const struct secret_spec read = { .path = text("team/kv/db") };
+	const struct secret_spec literal = { .path = text("team/kv/data/db?version=2"),
+					     .verbatim = VERBATIM_YES };
 	const struct secret_spec write = { .path = text("pki/issue/web"), .write = text("{}") };
 
 	switch (choice) {
@@ -130,6 +132,8 @@ static struct exchange *choose(struct backend *backend, struct secret_version *s
 		return vault_backend.probe(backend, session, err);
 	case 5:
 		return vault_backend.revoke(backend, session, err);
+	case 6:
+		return vault_backend.fetch(backend, session, &literal, err);
 	default:
 		return vault_backend.login(backend, err);
 	}
