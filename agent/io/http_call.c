@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/base/wipe.h"
+#include "agent/io/http_message.h"
 #include "agent/io/loop_uv.h"
 
 static void on_call(uv_poll_t *poll, int status, int events);
@@ -215,7 +216,7 @@ static void call_process(struct http_call *call, size_t len)
 	while (call->state == CALL_SERVING) {
 		while (bytes < end && (*bytes == '\r' || *bytes == '\n'))
 			bytes++;
-		head = http_head_length(bytes, (size_t)(end - bytes));
+		head = http_message_length(bytes, (size_t)(end - bytes));
 		if (head > HTTP_SERVER_HEAD_MAX ||
 		    (head == 0 && end - bytes >= HTTP_SERVER_HEAD_MAX)) {
 			call_refuse(call, 431, false);

@@ -1,130 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * llhttp reads a head that has come whole, so no name or value is ever in two pieces. What only a
- * proxy or a browser would send is refused: whoever may talk to us opens the socket itself.
+ * What only a proxy or a browser would send is refused: whoever may talk to us opens the socket
+ * itself.
  */
 #include "agent/io/http_head.h"
 
-#include <llhttp.h>
 #include <string.h>
 #include <strings.h>
 
-struct span {
-	const char *at;
-	size_t len;
-};
+#include "agent/io/http_message.h"
 
+/* What the headers say that concerns us. */
 struct reading {
-	llhttp_t parser;
-	struct span target;
-	struct span name, value;
-	struct span host, if_none_match;
+	struct http_message message;
+	struct http_span host, if_none_match;
 	unsigned hosts;
-	unsigned refuse; /* the status that the headers alone deserve; 0: none */
-	bool complete;
 };
 
-size_t http_head_length(const char *bytes, size_t len)
-{
-	const char *end = bytes + len, *line = bytes;
-
-	for (;;) {
-		line = memchr(line, '\n', (size_t)(end - line));
-		if (line == NULL)
-			return 0;
-		line++;
-		if (line < end && line[0] == '\n')
-			return (size_t)(line + 1 - bytes);
-		if (end - line >= 2 && line[0] == '\r' && line[1] == '\n')
-			return (size_t)(line + 2 - bytes);
-	}
-}
-
-static struct reading *reading_of(llhttp_t *parser)
-{
-	return CONTAINER_OF(parser, struct reading, parser);
-}
-
-static int on_url(llhttp_t *parser, const char *at, size_t len)
-{
-	struct reading *reading = reading_of(parser);
-
-	if (reading->target.len > 0)
-		reading->target.len += len;
-	else
-		reading->target = (struct span){ at, len };
-	return 0;
-}
-
-static int on_header_field(llhttp_t *parser, const char *at, size_t len)
-{
-	struct reading *reading = reading_of(parser);
-
-	reading->name = (struct span){ at, len };
-	reading->value = (struct span){ at, 0 };
-	return 0;
-}
-
-/* A value in two pieces is one that was folded over lines: obsolete, and a way to hide. */
-static int on_header_value(llhttp_t *parser, const char *at, size_t len)
-{
-	struct reading *reading = reading_of(parser);
-
-	if (reading->value.len > 0 && len > 0)
-		reading->refuse = 400;
-	if (len > 0)
-		reading->value = (struct span){ at, len };
-	return 0;
-}
-
-static bool span_is(struct span span, const char *text, size_t len)
-{
-	return span.len == len && strncasecmp(span.at, text, len) == 0;
-}
-
-#define SPAN_IS(span, literal) span_is((span), (literal), sizeof(literal) - 1)
-
-static bool is_from_a_proxy(struct span name)
+static bool is_from_a_proxy(struct http_span name)
 {
 	static const char forwarded[] = "x-forwarded";
 
-	if (SPAN_IS(name, "via") || SPAN_IS(name, "origin") || SPAN_IS(name, "forwarded"))
+	if (HTTP_SPAN_IS(name, "via") || HTTP_SPAN_IS(name, "origin") ||
+	    HTTP_SPAN_IS(name, "forwarded"))
 		return true;
 	return name.len >= sizeof(forwarded) - 1 &&
 	       strncasecmp(name.at, forwarded, sizeof(forwarded) - 1) == 0;
 }
 
-static int on_header_value_complete(llhttp_t *parser)
+static bool visit(void *context, struct http_span name, struct http_span value)
 {
-	struct reading *reading = reading_of(parser);
+	struct reading *reading = context;
 
-	if (SPAN_IS(reading->name, "host")) {
-		reading->host = reading->value;
+	if (HTTP_SPAN_IS(name, "host")) {
+		reading->host = value;
 		reading->hosts++;
-	} else if (SPAN_IS(reading->name, "if-none-match")) {
-		reading->if_none_match = reading->value;
-	} else if (is_from_a_proxy(reading->name)) {
-		reading->refuse = 400;
+	} else if (HTTP_SPAN_IS(name, "if-none-match")) {
+		reading->if_none_match = value;
 	}
-	return 0;
+	return !is_from_a_proxy(name);
 }
-
-static int on_headers_complete(llhttp_t *parser)
-{
-	reading_of(parser)->complete = true;
-	return HPE_PAUSED;
-}
-
-static const llhttp_settings_t settings = {
-	.on_url = on_url,
-	.on_header_field = on_header_field,
-	.on_header_value = on_header_value,
-	.on_header_value_complete = on_header_value_complete,
-	.on_headers_complete = on_headers_complete,
-};
 
 /* A port may follow: "localhost:9102". */
-static bool host_is(struct span host, const char *name)
+static bool host_is(struct http_span host, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -140,13 +58,13 @@ static bool host_is(struct span host, const char *name)
 static bool host_is_ours(const struct reading *reading, const char *own)
 {
 	if (reading->hosts == 0)
-		return reading->parser.http_minor == 0;
+		return reading->message.minor == 0;
 	return reading->hosts == 1 &&
 	       (host_is(reading->host, "localhost") || host_is(reading->host, "agent") ||
 		(own != NULL && host_is(reading->host, own)));
 }
 
-static char *scratch_put(struct http_scratch *scratch, struct span span)
+static char *scratch_put(struct http_scratch *scratch, struct http_span span)
 {
 	char *text = scratch->bytes + scratch->used;
 
@@ -190,7 +108,8 @@ static bool decode_segment(const char **from, char **to)
 	return true;
 }
 
-static unsigned read_target(struct span target, struct http_scratch *scratch, struct http_head *ret)
+static unsigned read_target(struct http_span target, struct http_scratch *scratch,
+			    struct http_head *ret)
 {
 	const char *query, *from;
 	char *to;
@@ -201,8 +120,8 @@ static unsigned read_target(struct span target, struct http_scratch *scratch, st
 	ret->query = "";
 	if (query != NULL) {
 		ret->query = scratch_put(
-			scratch,
-			(struct span){ query + 1, (size_t)(target.at + target.len - query) - 1 });
+			scratch, (struct http_span){
+					 query + 1, (size_t)(target.at + target.len - query) - 1 });
 		target.len = (size_t)(query - target.at);
 	}
 	to = scratch_put(scratch, target);
@@ -217,54 +136,36 @@ static unsigned read_target(struct span target, struct http_scratch *scratch, st
 	return 0;
 }
 
-static unsigned refusal(struct reading *reading, const char *host)
+static unsigned refusal(const struct reading *reading, const char *host)
 {
-	const llhttp_t *parser = &reading->parser;
+	const struct http_message *message = &reading->message;
 
-	if (parser->http_major != 1 || parser->http_minor > 1)
-		return 505;
-	if (parser->content_length > 0 || (parser->flags & (F_CHUNKED | F_TRANSFER_ENCODING)) != 0)
+	if (message->content_length > 0 || message->transfer_encoded)
 		return 413;
-	if (parser->method != HTTP_GET)
+	if (message->method != HTTP_METHOD_GET)
 		return 405;
-	if (reading->refuse != 0)
-		return reading->refuse;
 	return host_is_ours(reading, host) ? 0 : 400;
-}
-
-/* A method that llhttp does not know is one that we do not have. */
-static unsigned parse_refusal(const struct reading *reading, const char *bytes, size_t len)
-{
-	size_t word = 0;
-
-	if (reading->parser.error != HPE_INVALID_METHOD)
-		return 400;
-	while (word < len && bytes[word] >= 'A' && bytes[word] <= 'Z')
-		word++;
-	return word > 0 && word < len && bytes[word] == ' ' ? 405 : 400;
 }
 
 unsigned http_head_read(const char *bytes, size_t len, const char *host,
 			struct http_scratch *scratch, struct http_head *ret, bool *keep_alive)
 {
 	struct reading reading = { 0 };
-	unsigned refused;
+	unsigned refused = http_message_read(bytes, len, visit, &reading, &reading.message);
 
 	*keep_alive = false;
-	llhttp_init(&reading.parser, HTTP_REQUEST, &settings);
-	if (llhttp_execute(&reading.parser, bytes, len) != HPE_PAUSED || !reading.complete)
-		return parse_refusal(&reading, bytes, len);
-	refused = refusal(&reading, host);
+	if (refused == 0)
+		refused = refusal(&reading, host);
 	if (refused != 0)
 		return refused;
 	scratch->used = 0;
 	*ret = (struct http_head){ 0 };
-	refused = read_target(reading.target, scratch, ret);
+	refused = read_target(reading.message.target, scratch, ret);
 	if (refused == 400)
 		return refused;
 	if (reading.if_none_match.at != NULL)
 		ret->if_none_match = scratch_put(scratch, reading.if_none_match);
-	*keep_alive = reading.parser.http_minor == 1 && llhttp_should_keep_alive(&reading.parser);
+	*keep_alive = reading.message.keep_alive;
 	return refused;
 }
 

@@ -15,10 +15,6 @@ struct http_scratch {
 	size_t used;
 };
 
-/* Bytes of the head at the start of `bytes`, its empty line included; 0: the empty line is not
- * there yet. */
-size_t http_head_length(const char *bytes, size_t len);
-
 /* Reads one whole head and fills `ret` but for the peer. `host` is accepted beside "localhost" and
  * "agent"; NULL: none. Returns 0, or the status to refuse the request with; *keep_alive is false
  * then. */

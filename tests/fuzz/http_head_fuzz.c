@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/io/http_head.h"
+#include "agent/io/http_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned status;
 
 	memcpy(bytes, data, size);
-	for (size_t at = 0, len; (len = http_head_length(bytes + at, size - at)) > 0; at += len) {
+	for (size_t at = 0, len; (len = http_message_length(bytes + at, size - at)) > 0;
+	     at += len) {
 		if (len > HTTP_SERVER_HEAD_MAX)
 			break;
 		status = http_head_read(bytes + at, len, "localhost", &scratch, &head, &keep_alive);
