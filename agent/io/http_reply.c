@@ -31,10 +31,14 @@ static const struct status_words statuses[] = {
 	STATUS(200, "OK", "none"),
 	STATUS(304, "Not Modified", "none"),
 	STATUS(400, "Bad Request", "not a request for this server"),
+	STATUS(403, "Forbidden", "forbidden"),
 	STATUS(404, "Not Found", "not found"),
-	STATUS(405, "Method Not Allowed\r\nAllow: GET", "only GET is allowed"),
+	STATUS(405, "Method Not Allowed", "only GET is allowed"),
 	STATUS(408, "Request Timeout", "the request's head took too long"),
+	STATUS(411, "Length Required", "a body needs its length"),
 	STATUS(413, "Content Too Large", "a request has no body here"),
+	STATUS(415, "Unsupported Media Type", "the body has another type"),
+	STATUS(429, "Too Many Requests", "too many requests at once, try again"),
 	STATUS(431, "Request Header Fields Too Large", "the request's head is larger than 8 KiB"),
 	STATUS(503, "Service Unavailable", "not now, try again"),
 	STATUS(505, "HTTP Version Not Supported", "only HTTP/1.0 and HTTP/1.1 are spoken"),
@@ -96,6 +100,13 @@ static void write_head(struct reply_head *head, const struct http_answer *answer
 		PUT(head, "ETag: \"");
 		put(head, answer->etag, strlen(answer->etag));
 		PUT(head, "\"\r\n");
+	}
+	if (answer->status == 405) {
+		const char *allow = answer->allow != NULL ? answer->allow : "GET";
+
+		PUT(head, "Allow: ");
+		put(head, allow, strlen(allow));
+		PUT(head, "\r\n");
 	}
 	if (answer->retry_after > 0) {
 		PUT(head, "Retry-After: ");
@@ -180,6 +191,17 @@ enum http_reply_result http_reply_send(int fd, const struct http_answer *answer,
 		return HTTP_REPLY_SENT;
 	*unsent = unsent_new(pieces, (size_t)sent, answer->secret);
 	return *unsent != NULL ? HTTP_REPLY_PARTLY : HTTP_REPLY_FAILED;
+}
+
+void http_reply_write(struct buf *out, const struct http_answer *answer, bool last)
+{
+	struct reply_head head;
+	struct iovec body = body_of(answer);
+
+	write_head(&head, answer, body.iov_len, last);
+	buf_reset(out);
+	buf_put(out, head.bytes, head.len);
+	buf_put(out, body.iov_base, body.iov_len);
 }
 
 static struct iovec piece(const void *bytes, size_t len, size_t skip)

@@ -6,9 +6,13 @@
  */
 #include <stdbool.h>
 
+#include "agent/base/buf.h"
 #include "agent/io/http_server.h"
 
 enum http_reply_result { HTTP_REPLY_SENT, HTTP_REPLY_PARTLY, HTTP_REPLY_FAILED };
+
+/* The whole answer, but for a secret, instead of what is in the buffer. */
+void http_reply_write(struct buf *out, const struct http_answer *answer, bool last);
 
 /* The rest of an answer. */
 struct http_unsent;

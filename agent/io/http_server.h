@@ -50,6 +50,7 @@ struct http_answer {
 	unsigned status;
 	const char *type;     /* media type; NULL: application/json */
 	const char *etag;     /* without quotes; NULL: none */
+	const char *allow;    /* with 405: the method that may be used; NULL: GET */
 	unsigned retry_after; /* seconds; 0: none */
 	/* Copied where it cannot be written at once; NULL: the status's own words. */
 	const void *body;

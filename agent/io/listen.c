@@ -148,16 +148,28 @@ static int split(const char *address, char host[LISTEN_HOST_MAX], uint16_t *port
 	return 0;
 }
 
-static int resolve(const char *host, uint16_t port, struct endpoint_address *ret)
+static void resolve_v4(struct in_addr host, uint16_t port, struct endpoint_address *ret)
+{
+	*ret = (struct endpoint_address){ .len = sizeof(ret->v4) };
+	ret->v4.sin_family = AF_INET;
+	ret->v4.sin_addr = host;
+	ret->v4.sin_port = htons(port);
+}
+
+static void resolve_v6(struct in6_addr host, uint16_t port, struct endpoint_address *ret)
+{
+	*ret = (struct endpoint_address){ .len = sizeof(ret->v6) };
+	ret->v6.sin6_family = AF_INET6;
+	ret->v6.sin6_addr = host;
+	ret->v6.sin6_port = htons(port);
+}
+
+static int resolve_loopback(const char *host, uint16_t port, struct endpoint_address *ret)
 {
 	struct in_addr v4;
 
-	*ret = (struct endpoint_address){ 0 };
 	if (strcmp(host, "[::1]") == 0) {
-		ret->v6.sin6_family = AF_INET6;
-		ret->v6.sin6_addr = in6addr_loopback;
-		ret->v6.sin6_port = htons(port);
-		ret->len = sizeof(ret->v6);
+		resolve_v6(in6addr_loopback, port, ret);
 		return 0;
 	}
 	if (strcmp(host, "localhost") == 0)
@@ -166,10 +178,28 @@ static int resolve(const char *host, uint16_t port, struct endpoint_address *ret
 		return -1;
 	if (ntohl(v4.s_addr) >> 24 != IN_LOOPBACKNET)
 		return -1;
-	ret->v4.sin_family = AF_INET;
-	ret->v4.sin_addr = v4;
-	ret->v4.sin_port = htons(port);
-	ret->len = sizeof(ret->v4);
+	resolve_v4(v4, port, ret);
+	return 0;
+}
+
+/* Literal addresses alone: a name would be looked up once and mean something else later. */
+static int resolve_any(const char *host, uint16_t port, struct endpoint_address *ret)
+{
+	char literal[LISTEN_HOST_MAX];
+	struct in6_addr v6;
+	struct in_addr v4;
+	size_t len = strlen(host);
+
+	if (inet_pton(AF_INET, host, &v4) == 1) {
+		resolve_v4(v4, port, ret);
+		return 0;
+	}
+	if (len < 2 || host[0] != '[' || host[len - 1] != ']')
+		return -1;
+	(void)snprintf(literal, sizeof(literal), "%.*s", (int)(len - 2), host + 1);
+	if (inet_pton(AF_INET6, literal, &v6) != 1)
+		return -1;
+	resolve_v6(v6, port, ret);
 	return 0;
 }
 
@@ -182,28 +212,64 @@ static uint16_t bound_port(int fd)
 	return ntohs(own.any.sa_family == AF_INET6 ? own.v6.sin6_port : own.v4.sin_port);
 }
 
+/* errno says why not. An IPv6 socket takes IPv4 too, whatever the machine's default is. */
+static int open_stream(const struct endpoint_address *to)
+{
+	AUTO(closep)
+	int fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1, off = 0;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    (to->any.sa_family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0) ||
+	    bind(fd, &to->any, to->len) < 0 || listen(fd, SOMAXCONN) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
 int listen_loopback(const char *address, char host[LISTEN_HOST_MAX], uint16_t *ret_port,
 		    struct error *err)
 {
 	AUTO(closep) int fd = -1;
 	struct endpoint_address to;
 	uint16_t port;
-	const int on = 1;
 
 	if (split(address, host, &port) < 0)
 		return error_set(
 			err, ERROR_INVALID,
 			"cannot listen on '%.100s': write host:port, such as 127.0.0.1:9102",
 			address);
-	if (resolve(host, port, &to) < 0)
+	if (resolve_loopback(host, port, &to) < 0)
 		return error_set(
 			err, ERROR_INVALID,
 			"cannot listen on '%.100s': only the loopback interface is possible, "
 			"such as 127.0.0.1, [::1] or localhost",
 			address);
-	fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, &to.any, to.len) < 0 || listen(fd, SOMAXCONN) < 0)
+	fd = open_stream(&to);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot listen on '%s'", address);
+	*ret_port = bound_port(fd);
+	return steal_fd(&fd);
+}
+
+int listen_tcp(const char *address, uint16_t *ret_port, struct error *err)
+{
+	AUTO(closep) int fd = -1;
+	char host[LISTEN_HOST_MAX];
+	struct endpoint_address to;
+	uint16_t port;
+
+	if (split(address, host, &port) < 0 || resolve_any(host, port, &to) < 0)
+		return error_set(err, ERROR_INVALID,
+				 "cannot listen on '%.100s': write an address and a port, such as "
+				 "[::]:8443",
+				 address);
+	fd = open_stream(&to);
+	if (fd < 0 && errno == EAFNOSUPPORT && strcmp(host, "[::]") == 0) {
+		resolve_v4((struct in_addr){ htonl(INADDR_ANY) }, port, &to);
+		fd = open_stream(&to);
+	}
+	if (fd < 0)
 		return error_errno(err, errno, "cannot listen on '%s'", address);
 	*ret_port = bound_port(fd);
 	return steal_fd(&fd);

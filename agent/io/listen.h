@@ -1,8 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets that listen: a unix socket that takes its name atomically, and TCP on the loopback
- * interface.
+ * Sockets that listen: a unix socket that takes its name atomically, TCP on the loopback interface,
+ * and TCP for whoever comes.
  */
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,6 +25,10 @@ int listen_unix(const char *path, unsigned mode, struct listen_name *ret,
 void listen_unlink(const char *path, const struct listen_name *name);
 
 #define LISTEN_HOST_MAX 64
+
+/* "[::]:8443" (IPv4 too, also where there is no IPv6), "0.0.0.0:8443"; port 0: any. Returns the
+ * descriptor. */
+int listen_tcp(const char *address, uint16_t *ret_port, struct error *err) MUST_USE;
 
 /* "127.0.0.1:9102", "localhost:9102", "[::1]:9102"; port 0: any. Returns the descriptor; `host`
  * gets the host as a client would spell it. ERROR_INVALID when the address is not of the loopback

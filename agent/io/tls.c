@@ -1,139 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/io/tls.h"
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
-#include <string.h>
 
-#include "agent/io/file.h"
-
-enum { PEM_FILE_MAX = 1 << 20 };
-
-struct tls_identity {
-	X509 *certificate;
-	STACK_OF(X509) * chain;
-	EVP_PKEY *key;
-};
-
-DEFINE_FREEP(identity_freep, struct tls_identity, tls_identity_free)
-
-static void bio_freep(BIO **bio)
-{
-	(void)BIO_free(*bio);
-}
-
-/* A key that asks for a pass phrase gets none, and never a prompt on the terminal. */
-static int no_passphrase(char *buffer, int size, int writing, void *context)
-{
-	(void)buffer;
-	(void)size;
-	(void)writing;
-	(void)context;
-	return -1;
-}
-
-/* A file that is not there is no secret that is missing: the configuration is wrong. */
-static int unusable(struct error *err, const char *what)
-{
-	(void)error_wrap(err, "%s", what);
-	err->code = ERROR_INVALID;
-	return -1;
-}
-
-static int read_certificates(struct tls_identity *identity, const char *file, struct error *err)
-{
-	AUTO(buf_deinit) struct buf pem = BUF_INIT(PEM_FILE_MAX);
-	AUTO(bio_freep) BIO *bio = NULL;
-	X509 *next;
-
-	if (file_read(file, PEM_FILE_MAX, false, &pem, err) < 0)
-		return unusable(err, "client certificate");
-	bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-	identity->chain = sk_X509_new_null();
-	if (bio == NULL || identity->chain == NULL)
-		return error_no_memory(err);
-	identity->certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-	if (identity->certificate == NULL) {
-		ERR_clear_error();
-		return error_set(err, ERROR_INVALID,
-				 "%s does not start with a client certificate in PEM", file);
-	}
-	while ((next = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		if (sk_X509_push(identity->chain, next) == 0) {
-			X509_free(next);
-			return error_no_memory(err);
-		}
-	}
-	ERR_clear_error();
-	return 0;
-}
-
-static int read_key(struct tls_identity *identity, const char *file, struct error *err)
-{
-	AUTO(buf_deinit) struct buf pem = BUF_INIT(PEM_FILE_MAX);
-	AUTO(bio_freep) BIO *bio = NULL;
-
-	if (file_read(file, PEM_FILE_MAX, true, &pem, err) < 0)
-		return unusable(err, "client key");
-	bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-	if (bio == NULL)
-		return error_no_memory(err);
-	identity->key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-	ERR_clear_error();
-	if (identity->key == NULL)
-		return error_set(
-			err, ERROR_INVALID,
-			"%s holds no private key in PEM that can be used (without a pass phrase)",
-			file);
-	return 0;
-}
-
-struct tls_identity *tls_identity_read(const char *cert_file, const char *key_file,
-				       struct error *err)
-{
-	AUTO(identity_freep) struct tls_identity *identity = calloc(1, sizeof(*identity));
-
-	if (identity == NULL) {
-		(void)error_no_memory(err);
-		return NULL;
-	}
-	if (read_certificates(identity, cert_file, err) < 0 ||
-	    read_key(identity, key_file, err) < 0)
-		return NULL;
-	if (X509_check_private_key(identity->certificate, identity->key) != 1) {
-		ERR_clear_error();
-		(void)error_set(err, ERROR_INVALID,
-				"the key in %s is not the one of the certificate in %s", key_file,
-				cert_file);
-		return NULL;
-	}
-	return STEAL(identity);
-}
-
-struct tls_identity *tls_identity_free(struct tls_identity *identity)
-{
-	if (identity == NULL)
-		return NULL;
-	X509_free(identity->certificate);
-	sk_X509_pop_free(identity->chain, X509_free);
-	EVP_PKEY_free(identity->key);
-	free(identity);
-	return NULL;
-}
+#include "agent/base/macros.h"
 
 int tls_setup_client(SSL_CTX *context, X509_STORE *store, const struct tls_identity *identity)
 {
 	(void)SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_RENEGOTIATION);
 	(void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set1_cert_store(context, store);
-	if (identity == NULL)
-		return 0;
-	if (SSL_CTX_use_certificate(context, identity->certificate) != 1 ||
-	    SSL_CTX_set1_chain(context, identity->chain) != 1 ||
-	    SSL_CTX_use_PrivateKey(context, identity->key) != 1)
+	return identity != NULL ? tls_show(context, identity) : 0;
+}
+
+/* Resumption would save a handshake's work and keep what it was agreed with alive: each connection
+ * is made anew. Buffers of a connection that rests are given back. */
+int tls_setup_server(SSL_CTX *context, X509_STORE *clients, const struct tls_identity *identity)
+{
+	(void)SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_RENEGOTIATION |
+						   SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
+						   SSL_OP_CIPHER_SERVER_PREFERENCE);
+	(void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	(void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+						SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_read_ahead(context, 1);
+	if (SSL_CTX_set_num_tickets(context, 0) != 1 ||
+	    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+	    SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
 		return -1;
-	return 0;
+	if (clients != NULL) {
+		/* Probes have no certificate; what needs one asks for it. */
+		SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+		if (SSL_CTX_set1_verify_cert_store(context, clients) != 1)
+			return -1;
+	}
+	return tls_show(context, identity);
 }
 
 /* What a user can do about each refusal; the first row whose code fits, the last for all others. */
