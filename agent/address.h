@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One address of a backend with its pool of connections, and the origins that URLs name. For
- * agent/exchange.c alone.
+ * agent/addresses.c and agent/exchange*.c.
  */
 #include "agent/base/backend.h"
 #include "agent/io/http_client.h"
