@@ -114,6 +114,7 @@ test-deps: deps
 	@tests/tools/install $(TEST_PACKAGES)
 servers: test-deps ## install the real servers that the tests use into the cache folder
 	@tests/tools/servers $(CACHE)/servers
+	@tests/tools/kube $(CACHE)
 
 .PHONY: test unit e2e asan
 test: servers ## install what testing needs, build, run every test
@@ -122,7 +123,7 @@ test: servers ## install what testing needs, build, run every test
 run-tests: $(BUILD)/agent/agent $(BUILD)/unit $(FAULT_PROGRAMS)
 	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) \
 		BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} \
-		SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} tests/tools/run $(BUILD)/unit tests/e2e tests/fault
+		SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} KUBE_BIN=$${KUBE_BIN:-$(CACHE)/kube} tests/tools/run $(BUILD)/unit tests/e2e tests/fault
 
 unit: $(BUILD)/unit ## build and run the unit tests alone
 	@tests/tools/run $(BUILD)/unit
