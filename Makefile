@@ -54,20 +54,27 @@ LDLIBS   := $(CACHE)/static-curl/lib/libcurl.a -luv_a -ljansson -lsodium -lyaml 
 endif
 
 AGENT_SOURCES := $(shell find agent backends certs -name '*.c' 2>/dev/null | sort)
+INJECTOR_SOURCES := $(shell find injector -name '*.c' 2>/dev/null | sort)
 TEST_SOURCES  := $(shell find tests -name '*_test.c' 2>/dev/null | sort)
 
 OBJECTS  := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
+INJECTOR_OBJECTS := $(INJECTOR_SOURCES:%.c=$(BUILD)/%.o)
 LLHTTP_OBJECTS := $(LLHTTP_SOURCES:$(LLHTTP)/%.c=$(BUILD)/llhttp/%.o)
 LIBRARY  := $(filter-out $(BUILD)/agent/main.o,$(OBJECTS)) $(LLHTTP_OBJECTS)
 TESTS    := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
 
 # What is installed decides the flags, so building begins after the installing, in a make of its own.
 .PHONY: all program
-all: deps ## install what building needs, build $(BUILD)/agent/agent
+all: deps ## install what building needs, build $(BUILD)/agent/agent and $(BUILD)/injector/injector
 	@$(MAKE) --no-print-directory program
-program: $(BUILD)/agent/agent
+program: $(BUILD)/agent/agent $(BUILD)/injector/injector
 
 $(BUILD)/agent/agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The library comes last: of the agent's own modules the linker takes none, since nothing asks for them.
+$(BUILD)/injector/injector: $(INJECTOR_OBJECTS) $(BUILD)/libagent.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -75,9 +82,11 @@ $(BUILD)/libagent.a: $(LIBRARY)
 	@rm -f $@
 	@ar rcs $@ $^
 
-$(BUILD)/unit: $(TESTS) $(BUILD)/libagent.a
+UNIT_OBJECTS := $(TESTS) $(filter-out $(BUILD)/injector/main.o $(BUILD)/injector/command/%,$(INJECTOR_OBJECTS))
+
+$(BUILD)/unit: $(UNIT_OBJECTS) $(BUILD)/libagent.a
 	@echo "  LD $@"
-	@$(CC) $(LDFLAGS) -o $@ $(TESTS) $(BUILD)/libagent.a $(LDLIBS) -lcriterion
+	@$(CC) $(LDFLAGS) -o $@ $(UNIT_OBJECTS) $(BUILD)/libagent.a $(LDLIBS) -lcriterion
 
 # Programs that the fault tests kill, starve and watch.
 FAULT_SOURCES := $(wildcard tests/fault/*.c)
@@ -105,7 +114,7 @@ $(BUILD)/%.o: %.c
 	@echo "  CC $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(TESTS:.o=.d) $(FAULT_PROGRAMS:=.d) $(BENCH_PROGRAMS:=.d)
+-include $(OBJECTS:.o=.d) $(INJECTOR_OBJECTS:.o=.d) $(TESTS:.o=.d) $(FAULT_PROGRAMS:=.d) $(BENCH_PROGRAMS:=.d)
 
 .PHONY: deps test-deps servers
 deps:
@@ -142,7 +151,7 @@ lint-deps: deps
 lint: lint-deps check-docs ## the include rule, banned functions, format, clang-tidy, current docs
 	@tests/tools/lint
 	@clang-format --dry-run --Werror $(FORMATTED)
-	@echo $(AGENT_SOURCES) | xargs -n 12 -P 2 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(TIDY_FLAGS) 2>&1 | \
+	@echo $(AGENT_SOURCES) $(INJECTOR_SOURCES) | xargs -n 12 -P 2 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(TIDY_FLAGS) 2>&1 | \
 		grep -vE "^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter" || true; ' tidy | tee $(BUILD)/tidy.log
 	@! grep -qE "(warning|error):" $(BUILD)/tidy.log
 
@@ -157,7 +166,7 @@ STATIC_CURL := $(CACHE)/static-curl
 static-deps: deps
 	@tests/tools/install $(STATIC_PACKAGES)
 	@deploy/static-curl $(STATIC_CURL)
-static: static-deps ## build $(BUILD)/static/agent/agent, the program of the images
+static: static-deps ## build the programs of the images into $(BUILD)/static
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/static STATIC=1 program
 
 .PHONY: image

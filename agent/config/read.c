@@ -146,7 +146,7 @@ struct config *config_parse(const char *bytes, size_t len, const char *file,
 	return reader.failed ? config_free(reader.config) : reader.config;
 }
 
-static int read_whole(const char *file, struct buf *out, struct error *err)
+int reader_file(const char *file, struct buf *out, struct error *err)
 {
 	AUTO(closep) int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	ssize_t got = 1;
@@ -172,7 +172,7 @@ struct config *config_read(const char *file, config_backend_types types,
 	AUTO(buf_deinit) struct buf content = BUF_INIT(FILE_MAX);
 	struct error err;
 
-	if (read_whole(file, &content, &err) < 0) {
+	if (reader_file(file, &content, &err) < 0) {
 		config_problems_add(problems, file, 0, 0, strdup(err.text));
 		return NULL;
 	}

@@ -52,6 +52,9 @@ const char *reader_scalar(struct reader *reader, const struct yaml_node *node, c
 /* Appends one zeroed item to an array; NULL after telling a problem. */
 void *reader_grow(struct reader *reader, void *array, size_t *count, size_t size);
 
+/* Appends the content of a configuration file. */
+int reader_file(const char *file, struct buf *out, struct error *err) MUST_USE;
+
 /* A copy; NULL after telling a problem, and for NULL. */
 char *reader_copy(struct reader *reader, const char *text);
 

@@ -1,0 +1,51 @@
+#pragma once
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every annotation that is understood: our own, and those of vault-k8s and openbao-k8s, a row each.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/base/json.h"
+#include "injector/config.h"
+
+#define OWN_PREFIX     "secrets-agent/"
+#define VAULT_PREFIX   "vault.hashicorp.com/"
+#define OPENBAO_PREFIX "openbao.org/"
+
+/* What happens to an annotation. */
+enum annotation_class {
+	ANNOTATION_HONOUR, /* does what it says */
+	ANNOTATION_WARN,   /* ignored, with a warning that says why */
+	ANNOTATION_GATE,   /* honoured where the profile's `allow:` names it */
+	ANNOTATION_REFUSE, /* what it asks for cannot be given: better no pod than a wrong one */
+};
+
+struct wish;
+
+struct annotation {
+	const char *name; /* behind the prefix; NULL ends a table */
+	enum annotation_class class;
+	bool family; /* the name is followed by the name of a secret, variable or container */
+	enum allow_key gate; /* ANNOTATION_GATE */
+	const char *why;     /* of WARN and REFUSE: the reason, and what to do instead */
+	/* Takes the value over into the wish; `name` is a family's member, else "". -1 with the
+	 * value's fault and its remedy. NULL: nothing to take over. */
+	int (*read)(struct wish *wish, const char *name, const char *value, struct error *err);
+};
+
+extern const struct annotation own_annotations[], vault_annotations[];
+
+/* The row that the name (without its prefix) belongs to; *member is a family's member, else "".
+ * NULL when there is none. */
+const struct annotation *annotation_find(const struct annotation *table, const char *name,
+					 const char **member);
+
+/* The row's name nearest to a misspelled one, or NULL. */
+const char *annotation_nearest(const struct annotation *table, const char *name);
+
+/* The pod's annotations; NULL when it has none. */
+const struct json_node *pod_annotations(const struct json_node *pod);
+
+/* Go's strconv.ParseBool, where the empty string is false. */
+int annotation_read_bool(const char *value, bool *ret, struct error *err) MUST_USE;

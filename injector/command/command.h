@@ -1,0 +1,42 @@
+#pragma once
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One table of commands, one thin file each; `injector --help` is made from it.
+ */
+/* <argp.h> brings getopt's `struct option`, which nobody here uses; the name is our own tables'. */
+#define option getopt_option
+#include <argp.h>
+#undef option
+
+#include "agent/base/error.h"
+#include "injector/config.h"
+
+struct command {
+	const char *name;
+	const char *arguments; /* as in a usage line: "POD.yaml" */
+	const char *summary;   /* one line */
+	const char *details;   /* paragraphs; NULL: none */
+	const struct argp_option *options;
+	/* argv[0] is "injector NAME". Returns the exit status. */
+	int (*run)(int argc, char **argv);
+};
+
+/* NULL-terminated, in the order of --help. */
+extern const struct command *const injector_commands[];
+
+/* Where the operator's file is when -c does not say. */
+#define INJECTOR_CONFIG_DEFAULT "/etc/injector/injector.yaml"
+
+/* Parses with the command's own options; argp prints --help and usage errors (exit 64). */
+int injector_parse(const struct command *command, argp_parser_t parser, int argc, char **argv,
+		   void *input);
+
+/* Prints "injector: text" on standard error and returns the code's exit status. */
+int injector_fail(const struct error *err);
+
+/* The operator's file, or NULL after printing every problem of it and setting *status. */
+struct injector_config *injector_load(const char *file, int *status);
+
+/* Finds the command that argv[1] names and runs it; --help, --version and unknown names are
+ * answered here. Returns the exit status. */
+int injector_main(int argc, char **argv);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the program can do, a row each.
+ */
+#include "injector/command/command.h"
+
+/* clang-format off */
+extern const struct command
+	command_injector_check;
+
+const struct command *const injector_commands[] = {
+	&command_injector_check,
+	NULL,
+};
+/* clang-format on */
