@@ -7,7 +7,7 @@ CC     ?= gcc
 
 VERSION := $(shell sed -n 's/^VERSION = //p' VERSION.mk)
 
-PACKAGES := libuv libcurl jansson libsodium libssl libcrypto yaml-0.1 libseccomp
+PACKAGES := libuv libcurl jansson libsodium libssl libcrypto yaml-0.1
 
 # Debian 12 ships llhttp as C sources, Debian 13 as a library.
 LLHTTP         := /usr/share/llhttp
@@ -39,7 +39,7 @@ ifneq ($(SANITIZE),)
 HARDENING := -fPIE -fno-omit-frame-pointer $(SANITIZE)
 endif
 
-CPPFLAGS += -I. -I/usr/share/include/llhttp -D_GNU_SOURCE -DAGENT_VERSION='"$(VERSION)"' \
+CPPFLAGS += -I. -I$(BUILD) -I/usr/share/include/llhttp -D_GNU_SOURCE -DAGENT_VERSION='"$(VERSION)"' \
 	    $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 CFLAGS  += -std=gnu17 $(OPTIMISE) $(WARNINGS) $(HARDENING)
 LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed $(SANITIZE)
@@ -49,11 +49,11 @@ ifneq ($(STATIC),)
 CPPFLAGS := -I$(CACHE)/static-curl/include -DCURL_STATICLIB $(CPPFLAGS)
 CFLAGS   += -ffunction-sections -fdata-sections
 LDFLAGS  := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--no-warnings -s
-LDLIBS   := $(CACHE)/static-curl/lib/libcurl.a -luv_a -ljansson -lsodium -lyaml -lseccomp -lssl -lcrypto -lcares \
+LDLIBS   := $(CACHE)/static-curl/lib/libcurl.a -luv_a -ljansson -lsodium -lyaml -lssl -lcrypto -lcares \
 	    -lpthread -ldl $(LLHTTP_LIB)
 endif
 
-AGENT_SOURCES := $(shell find agent backends certs -name '*.c' 2>/dev/null | sort)
+AGENT_SOURCES := $(shell find agent backends certs -name '*.c' -not -path 'agent/generators/*' 2>/dev/null | sort)
 INJECTOR_SOURCES := $(shell find injector -name '*.c' 2>/dev/null | sort)
 TEST_SOURCES  := $(shell find tests -name '*_test.c' 2>/dev/null | sort)
 
@@ -109,12 +109,22 @@ $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	@echo "  CC $<"
 	@$(CC) -O2 -g -fPIE $(SANITIZE) -I/usr/share/include/llhttp -c -o $@ $<
 
+# Programs that write sources, for the machine that builds.
+.PRECIOUS: $(BUILD)/generators/%
+$(BUILD)/generated/%.inc: $(BUILD)/generators/%
+	@$< >$@.new && mv $@.new $@
+$(BUILD)/generators/%: agent/generators/%.c
+	@mkdir -p $(@D) $(BUILD)/generated
+	@echo "  CC $<"
+	@$(CC) $(CPPFLAGS) -std=gnu17 -O1 $(WARNINGS) -MMD -MP -o $@ $< $(shell pkg-config --libs libseccomp)
+$(BUILD)/agent/harden_seccomp.o: $(BUILD)/generated/seccomp_filter.inc
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(INJECTOR_OBJECTS:.o=.d) $(TESTS:.o=.d) $(FAULT_PROGRAMS:=.d) $(BENCH_PROGRAMS:=.d)
+-include $(BUILD)/generators/seccomp_filter.d $(OBJECTS:.o=.d) $(INJECTOR_OBJECTS:.o=.d) $(TESTS:.o=.d) $(FAULT_PROGRAMS:=.d) $(BENCH_PROGRAMS:=.d)
 
 .PHONY: deps test-deps servers
 deps:
