@@ -233,7 +233,7 @@ struct broker *broker_new(const struct broker_setup *setup, struct error *err)
 		.client = &broker->client,
 		.session_listener = { session_changed, session_confirmed, wake, broker },
 		.task_listener = { task_settled, wake, broker },
-		.publisher_listener = { setup->listener->run_hook, setup->listener->context },
+		.hooks = setup->listener->hooks,
 	};
 	broker->timer = loop_timer_new(setup->loop, tick, broker, err);
 	if (broker->timer == NULL || open_all(broker, setup->config, err) < 0)

@@ -12,14 +12,14 @@
 #include "agent/store.h"
 
 struct broker;
+struct hooks;
 
 struct broker_listener {
 	/* After each batch: versions published, or attempts failed. Called from the loop. */
 	void (*progress)(void *context, struct broker *broker);
 	/* The broker has closed: nothing of it runs any more. */
 	void (*closed)(void *context);
-	/* on_change.exec; NULL where nobody can run it. */
-	void (*run_hook)(void *context, const struct strings *command);
+	struct hooks *hooks; /* for on_change.exec; NULL where nobody can run it */
 	void *context;
 };
 

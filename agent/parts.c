@@ -99,9 +99,8 @@ static int open_publishers(struct parts *parts, const struct parts_world *world,
 	if (parts->publishers == NULL)
 		return error_no_memory(err);
 	for (size_t i = 0; i < config->files_count; i++) {
-		parts->publishers[i] =
-			publisher_new(&config->files[i], &parts->store, world->setup->clock,
-				      &world->publisher_listener, err);
+		parts->publishers[i] = publisher_new(&config->files[i], &parts->store,
+						     world->setup->clock, world->hooks, err);
 		if (parts->publishers[i] == NULL)
 			return -1;
 		parts->publisher_count++;

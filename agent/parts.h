@@ -32,7 +32,7 @@ struct parts_world {
 	struct http_client **client; /* made when the first backend needs one */
 	struct session_listener session_listener;
 	struct task_listener task_listener;
-	struct publisher_listener publisher_listener;
+	struct hooks *hooks; /* NULL: none are run */
 };
 
 /* Opens what `config` declares; asks nothing yet. NULL with *err. */

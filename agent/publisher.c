@@ -8,6 +8,7 @@
 #include "agent/base/log.h"
 #include "agent/base/schedule.h"
 #include "agent/base/text.h"
+#include "agent/hooks.h"
 #include "agent/io/file.h"
 
 enum { PID_FILE_MAX = 32 };
@@ -16,7 +17,9 @@ struct publisher {
 	const struct config_files *config;
 	const struct store *store;
 	const struct clock *clock;
-	const struct publisher_listener *listener;
+	struct hooks *hooks;
+	struct hook hook;
+	uint64_t telling; /* the generation that the application was last told of, or is being */
 	struct files_sink *sink;
 	size_t problems_told;
 	bool waiting;  /* there is news that is not in the directory yet */
@@ -27,9 +30,10 @@ struct publisher {
 	struct error error;
 };
 
+static void hook_done(struct hook *hook, uint64_t generation, int status);
+
 struct publisher *publisher_new(const struct config_files *config, const struct store *store,
-				const struct clock *clock,
-				const struct publisher_listener *listener, struct error *err)
+				const struct clock *clock, struct hooks *hooks, struct error *err)
 {
 	struct publisher *publisher = calloc(1, sizeof(*publisher));
 
@@ -40,7 +44,8 @@ struct publisher *publisher_new(const struct config_files *config, const struct 
 	publisher->config = config;
 	publisher->store = store;
 	publisher->clock = clock;
-	publisher->listener = listener;
+	publisher->hooks = hooks;
+	publisher->hook = (struct hook){ .command = &config->on_change.exec, .done = hook_done };
 	publisher->publish_at = DEADLINE_NEVER;
 	publisher->collect_at = DEADLINE_NEVER;
 	publisher->sink = files_sink_new(config, clock, err);
@@ -51,6 +56,8 @@ struct publisher *publisher_free(struct publisher *publisher)
 {
 	if (publisher == NULL)
 		return NULL;
+	if (publisher->hooks != NULL)
+		hooks_forget(publisher->hooks, &publisher->hook);
 	publisher->sink = files_sink_free(publisher->sink);
 	free(publisher);
 	return NULL;
@@ -81,21 +88,47 @@ static int read_pid(const char *path, pid_t *ret, struct error *err)
 	return 0;
 }
 
-static void notify(const struct publisher *publisher)
+static bool send_signal(const struct publisher *publisher)
 {
 	const struct config_on_change *hook = &publisher->config->on_change;
 	struct error err = ERROR_INIT;
 	pid_t pid = 0;
 
-	if (hook->exec.count > 0 && publisher->listener->run_hook != NULL)
-		publisher->listener->run_hook(publisher->listener->context, &hook->exec);
-	if (hook->signal == 0 || hook->pid_file == NULL)
-		return;
 	if (read_pid(hook->pid_file, &pid, &err) == 0 && kill(pid, hook->signal) < 0)
 		(void)error_errno(&err, errno, "signal %d to process %d", hook->signal, (int)pid);
-	if (err.code != ERROR_NONE)
-		log_warn("application not told of the change",
-			 LOG_STR("directory", publisher->config->directory), LOG_ERR(&err));
+	if (err.code == ERROR_NONE)
+		return true;
+	log_warn("application not told of the change",
+		 LOG_STR("directory", publisher->config->directory), LOG_ERR(&err));
+	return false;
+}
+
+/* Told only when it worked: what failed is done once more by the next process, or after a reload
+ * that mends the command. */
+static void hook_done(struct hook *hook, uint64_t generation, int status)
+{
+	struct publisher *publisher = CONTAINER_OF(hook, struct publisher, hook);
+
+	if (status == 0)
+		(void)files_sink_mark_told(publisher->sink, generation);
+}
+
+/* After a change, and where a process before this one may have ended between the change and the
+ * telling. */
+static void tell(struct publisher *publisher, bool changed)
+{
+	const struct config_on_change *hook = &publisher->config->on_change;
+	uint64_t generation = files_sink_generation(publisher->sink);
+
+	if ((hook->signal == 0 && hook->exec.count == 0) || generation == 0)
+		return;
+	if (!changed && (generation == publisher->telling || files_sink_told(publisher->sink)))
+		return;
+	publisher->telling = generation;
+	if (hook->exec.count > 0 && publisher->hooks != NULL)
+		hooks_run(publisher->hooks, &publisher->hook, generation);
+	else if (hook->exec.count > 0 || send_signal(publisher))
+		(void)files_sink_mark_told(publisher->sink, generation);
 }
 
 /* ---- publishing ---- */
@@ -138,11 +171,10 @@ static void publish(struct publisher *publisher, struct stamp now)
 	publisher->collect_at = now.boot_ms;
 	publisher->complete = publisher->complete || publisher_problem(publisher) == NULL;
 	tell_problems(publisher);
-	if (changed == 0)
-		return;
-	log_info("files published", LOG_STR("directory", publisher->config->directory),
-		 LOG_NUM("generation", (int64_t)files_sink_generation(publisher->sink)));
-	notify(publisher);
+	if (changed > 0)
+		log_info("files published", LOG_STR("directory", publisher->config->directory),
+			 LOG_NUM("generation", (int64_t)files_sink_generation(publisher->sink)));
+	tell(publisher, changed > 0);
 }
 
 int64_t publisher_tick(struct publisher *publisher, struct stamp now)

@@ -2,24 +2,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One files sink at work: publishes when there is news, tries again with back-off when it cannot,
- * and tells the application afterwards.
+ * and tells the application afterwards, again after a restart that may have come before it was
+ * told.
  */
 #include <stdbool.h>
 
 #include "agent/sink/files.h"
 
 struct publisher;
+struct hooks;
 
-struct publisher_listener {
-	/* on_change.exec of the sink: run it. NULL where nobody can. */
-	void (*run_hook)(void *context, const struct strings *command);
-	void *context;
-};
-
-/* Everything given outlives the publisher. */
+/* Everything given outlives the publisher. `hooks` runs on_change.exec; NULL where nobody can: then
+ * nobody waits to be told. */
 struct publisher *publisher_new(const struct config_files *config, const struct store *store,
-				const struct clock *clock,
-				const struct publisher_listener *listener,
+				const struct clock *clock, struct hooks *hooks,
 				struct error *err) MUST_USE;
 struct publisher *publisher_free(struct publisher *publisher);
 

@@ -6,6 +6,7 @@
 #include "agent/base/log.h"
 #include "agent/base/text.h"
 #include "agent/command/command.h"
+#include "agent/hooks.h"
 #include "agent/host.h"
 #include "agent/sink/child.h"
 
@@ -15,6 +16,7 @@ struct serve {
 	struct serve_request *request;
 	struct host host;
 	struct child_sink *launcher; /* NULL: nobody runs hooks */
+	struct hooks hooks;
 	struct loop_signal *signals[SIGNALS];
 	struct loop_watch *watch;
 	bool was_ready;
@@ -71,7 +73,10 @@ static void reload(void *context)
 	config = read_again(serve);
 	if (config == NULL)
 		return;
-	if (sandbox_covers(&serve->host.sandbox, config, &err) < 0 ||
+	if (serve->launcher == NULL && config_has_hooks(config))
+		(void)error_set(&err, ERROR_INVALID,
+				"restart needed: nobody runs commands, on_change.exec is new");
+	if (err.code != ERROR_NONE || sandbox_covers(&serve->host.sandbox, config, &err) < 0 ||
 	    broker_reconfigure(serve->host.broker, config, &err) < 0) {
 		log_error("configuration not reloaded, the old one stays",
 			  LOG_STR("file", old->file), LOG_ERR(&err));
@@ -115,20 +120,20 @@ static void closed(void *context)
 	loop_stop(serve->host.loop);
 }
 
-static void run_hook(void *context, const struct strings *command)
+static int start_hook(void *context, const struct strings *command, struct error *err)
 {
 	struct serve *serve = context;
-	struct error err = ERROR_INIT;
 
-	if (serve->launcher == NULL || child_sink_exec(serve->launcher, command->items, &err) < 0)
-		log_warn("hook not run", LOG_STR("command", command->items[0]), LOG_ERR(&err));
+	if (serve->launcher == NULL)
+		return error_set(err, ERROR_CANCELED, "the agent is ending");
+	return child_sink_exec(serve->launcher, command->items, err);
 }
 
 static void hook_done(void *context, int status)
 {
-	(void)context;
-	if (status != 0)
-		log_warn("hook failed", LOG_NUM("status", status));
+	struct serve *serve = context;
+
+	hooks_ended(&serve->hooks, status);
 }
 
 static void launcher_gone(void *context)
@@ -175,13 +180,14 @@ int serve_main(struct serve_request *request, int channel)
 	const struct broker_listener listener = {
 		.progress = progress,
 		.closed = closed,
-		.run_hook = run_hook,
+		.hooks = channel >= 0 ? &serve.hooks : NULL,
 		.context = &serve,
 	};
 	struct error err = ERROR_INIT;
 	int status = 0;
 
 	log_setup(request->config->log_level, request->config->log_format);
+	hooks_init(&serve.hooks, start_hook, &serve);
 	if (start(&serve, channel, &listener, &err) == 0) {
 		log_info("serving", LOG_STR("file", request->config->file),
 			 LOG_NUM("secrets", (int64_t)request->config->secret_count));

@@ -77,14 +77,6 @@ static int broker(int channel, void *context)
 	return serve_main(context, channel);
 }
 
-static bool has_hooks(const struct config *config)
-{
-	for (size_t i = 0; i < config->files_count; i++)
-		if (config->files[i].on_change.exec.count > 0)
-			return true;
-	return false;
-}
-
 static int run(int argc, char **argv)
 {
 	static const struct launch_plan plan = { .hooks_only = true };
@@ -104,7 +96,7 @@ static int run(int argc, char **argv)
 		return status;
 	}
 	request = (struct serve_request){ config, arguments.allow_degraded };
-	if (!has_hooks(config))
+	if (!config_has_hooks(config))
 		return serve_main(&request, -1);
 	status = launcher_run(&plan, broker, &request);
 	return status;

@@ -74,6 +74,14 @@ struct config *config_free(struct config *config)
 	return NULL;
 }
 
+bool config_has_hooks(const struct config *config)
+{
+	for (size_t i = 0; i < config->files_count; i++)
+		if (config->files[i].on_change.exec.count > 0)
+			return true;
+	return false;
+}
+
 const struct config_backend *config_backend_find(const struct config *config, const char *name)
 {
 	for (size_t i = 0; i < config->backend_count; i++)

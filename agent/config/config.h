@@ -150,6 +150,9 @@ int config_add_reference(struct config *config, config_backend_types types, cons
 int config_resolve_reference(struct config *config, config_backend_types types, const char *ref,
 			     char **secret, char **field, struct error *err) MUST_USE;
 
+/* True when a change is told by running a command: on_change.exec of some sink. */
+bool config_has_hooks(const struct config *config);
+
 const struct config_backend *config_backend_find(const struct config *config, const char *name);
 const struct secret_spec *config_secret_find(const struct config *config, const char *name);
 

@@ -7,8 +7,9 @@
  * repair, and a directory that vanished is made anew. The one thing kept in memory is when replaced
  * generations may go.
  *
- * Ours in the directory are ..data, ..data_tmp, ..gen-NNNNNN and symlinks into ..data/; all else is
- * left alone.
+ * Ours in the directory are ..data, ..data_tmp, ..gen-NNNNNN, symlinks into ..data/, and ..told,
+ * which names the last generation that the application was told of: a process that is killed
+ * between the rename and the telling leaves it to the next. All else is left alone.
  */
 #include "agent/sink/files.h"
 
@@ -28,6 +29,7 @@
 
 #define DATA		 "..data"
 #define DATA_TMP	 "..data_tmp"
+#define TOLD		 "..told"
 #define GENERATION	 "..gen-"
 #define RETENTION_MS	 ((int64_t)60 * 1000)
 #define RETIRED_MAX	 16
@@ -215,6 +217,16 @@ static int open_directory(const struct files_sink *sink, struct file_set *set, s
 	return finish_directory(sink, set, err);
 }
 
+/* The generation that the link names; 0: none. */
+static uint64_t read_link(int directory, const char *name)
+{
+	char target[256];
+	ssize_t len = readlinkat(directory, name, target, sizeof(target) - 1);
+
+	target[len > 0 ? len : 0] = '\0';
+	return generation_number(target);
+}
+
 /* What ..data says. A ..data that is not ours is another program's volume: nothing in it is
  * touched. */
 static int read_data_link(struct standing *standing, struct error *err)
@@ -249,7 +261,10 @@ static int sweep(struct files_sink *sink, struct standing *standing, struct erro
 		closep(&fd);
 		return error_errno(err, errno, "cannot list it");
 	}
-	standing->highest = standing->number;
+	/* A number that the mark names is not used again. */
+	standing->highest = read_link(standing->directory, TOLD);
+	if (standing->number > standing->highest)
+		standing->highest = standing->number;
 	while ((item = readdir(listing)) != NULL) {
 		uint64_t number = generation_number(item->d_name);
 
@@ -494,6 +509,30 @@ int64_t files_sink_collect(struct files_sink *sink)
 	for (size_t i = 0; i < sink->retired_count; i++)
 		next = deadline_earlier(next, sink->retired[i].due_boot_ms);
 	return next;
+}
+
+static int open_own(const struct files_sink *sink)
+{
+	return open(sink->config->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+bool files_sink_told(const struct files_sink *sink)
+{
+	AUTO(closep) int directory = open_own(sink);
+
+	return directory >= 0 && sink->generation > 0 &&
+	       read_link(directory, TOLD) == sink->generation;
+}
+
+/* Not atomic: without a mark it is told once more, which is allowed. */
+bool files_sink_mark_told(struct files_sink *sink, uint64_t generation)
+{
+	AUTO(closep) int directory = open_own(sink);
+
+	if (directory < 0 || generation != sink->generation)
+		return false;
+	(void)unlinkat(directory, TOLD, 0);
+	return symlinkat(generation_name(generation).text, directory, TOLD) == 0;
 }
 
 uint64_t files_sink_generation(const struct files_sink *sink)

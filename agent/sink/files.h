@@ -35,6 +35,13 @@ int files_sink_publish(struct files_sink *sink, const struct store *store,
 /* Deletes generations whose 60 s are over. Returns when to be called again, in boot time. */
 int64_t files_sink_collect(struct files_sink *sink);
 
+/* Whether the standing generation's change was told to the application, by this process or one
+ * before it: the mark stands in the directory. */
+bool files_sink_told(const struct files_sink *sink);
+/* Notes that it was. False when another generation stands by now, or the mark cannot be written:
+ * then it will be told once more. */
+bool files_sink_mark_told(struct files_sink *sink, uint64_t generation);
+
 /* Number of the generation that stands; 0: none. */
 uint64_t files_sink_generation(const struct files_sink *sink);
 

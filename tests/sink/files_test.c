@@ -286,6 +286,44 @@ Test(files_sink, restart_adopts_what_stands_and_keeps_its_number)
 	teardown(&f);
 }
 
+Test(files_sink, remembers_in_the_directory_what_the_application_was_told_of)
+{
+	struct fixture f;
+
+	setup(&f);
+	default_entries(&f);
+	restart(&f);
+	default_versions(&f);
+	cr_expect_not(files_sink_told(f.sink), "nothing stands");
+	cr_assert_eq(publish(&f), 1);
+	cr_expect_not(files_sink_told(f.sink));
+	cr_expect(files_sink_mark_told(f.sink, 1));
+	cr_expect(files_sink_told(f.sink));
+	restart(&f);
+	cr_expect_eq(publish(&f), 0);
+	cr_expect(files_sink_told(f.sink), "a restart knows it too");
+
+	put(&f, "app", "key", "k2", NULL);
+	cr_assert_eq(publish(&f), 1);
+	cr_expect_not(files_sink_told(f.sink), "the mark is of the generation before");
+	cr_expect_not(files_sink_mark_told(f.sink, 1), "what was told by now is old");
+	restart(&f);
+	cr_expect_eq(publish(&f), 0);
+	cr_expect_not(files_sink_told(f.sink), "a process that was killed before it could tell");
+	cr_expect(files_sink_mark_told(f.sink, 2));
+	cr_expect(files_sink_told(f.sink));
+
+	/* A mark that outlived its generations is not taken for the new ones'. */
+	(void)unlink(path_in(&f, "..data"));
+	remove_tree(path_in(&f, "..gen-000001"));
+	remove_tree(path_in(&f, "..gen-000002"));
+	restart(&f);
+	cr_expect_eq(publish(&f), 1);
+	cr_expect_eq(files_sink_generation(f.sink), 3);
+	cr_expect_not(files_sink_told(f.sink));
+	teardown(&f);
+}
+
 Test(files_sink, restart_repairs_whatever_differs)
 {
 	static const char *const wrongs[] = { "bytes",	 "mode",    "dirmode", "extra",
