@@ -80,6 +80,7 @@ static struct named_sink list_sinks(const struct broker_views *views)
 			(void)snprintf(list.names[i], SINK_NAME_MAX, "files:%s",
 				       publisher_directory(publisher));
 			sink->error = publisher_error(publisher);
+			sink->problems = publisher_problems(publisher, &sink->problem_count);
 			sink->generation = publisher_generation(publisher);
 			sink->state = sink->error->code != ERROR_NONE ? "failed"
 				      : publisher_done(publisher)     ? "published"
@@ -95,6 +96,11 @@ static struct named_sink list_sinks(const struct broker_views *views)
 	}
 	list.count = count;
 	return list;
+}
+
+static bool is_ready(const struct broker_views *views)
+{
+	return store_ready(views->store) && broker_published(views->broker);
 }
 
 typedef void status_writer(struct buf *out, const struct status_source *source, struct stamp now);
@@ -124,6 +130,7 @@ static int write_view(const struct broker_views *views, status_writer *writer, s
 	writer(out,
 	       &(struct status_source){
 		       .store = views->store,
+		       .ready = is_ready(views),
 		       .backends = backends,
 		       .backend_count = broker_source_count(views->broker),
 		       .sinks = sinks.sinks,
@@ -146,11 +153,27 @@ static int answer_metrics(void *context, struct buf *out)
 	return write_view(context, status_write_metrics, out);
 }
 
-static bool answer_ready(void *context)
+static void put_reason(struct buf *reason, const struct broker *broker)
+{
+	const struct store_entry *entry = NULL;
+	const struct error *trouble = broker_trouble(broker, &entry);
+	bool known = trouble != NULL && trouble->code != ERROR_NONE;
+
+	if (entry != NULL)
+		buf_printf(reason, "secret '%s': ", entry->spec->name);
+	buf_puts(reason, known		 ? trouble->text
+			 : entry != NULL ? "not fetched yet"
+					 : "not published yet");
+}
+
+static bool answer_ready(void *context, struct buf *reason)
 {
 	const struct broker_views *views = context;
+	bool ready = is_ready(views);
 
-	return store_ready(views->store) && broker_published(views->broker);
+	if (!ready && reason != NULL)
+		put_reason(reason, views->broker);
+	return ready;
 }
 
 /* ---- life ---- */

@@ -21,7 +21,8 @@ struct publisher {
 	struct hook hook;
 	uint64_t telling; /* the generation that the application was last told of, or is being */
 	struct files_sink *sink;
-	size_t problems_told;
+	const char **told; /* paths of the problems that the log has, the configuration's strings */
+	size_t told_count;
 	bool waiting;  /* there is news that is not in the directory yet */
 	bool complete; /* every required secret was written as configured, once */
 	unsigned failures;
@@ -59,6 +60,7 @@ struct publisher *publisher_free(struct publisher *publisher)
 	if (publisher->hooks != NULL)
 		hooks_forget(publisher->hooks, &publisher->hook);
 	publisher->sink = files_sink_free(publisher->sink);
+	free(publisher->told);
 	free(publisher);
 	return NULL;
 }
@@ -133,18 +135,33 @@ static void tell(struct publisher *publisher, bool changed)
 
 /* ---- publishing ---- */
 
+static bool was_told(const struct publisher *publisher, const char *path)
+{
+	for (size_t i = 0; i < publisher->told_count; i++)
+		if (publisher->told[i] == path)
+			return true;
+	return false;
+}
+
 /* Each once: the same problem at each publication is no news. */
 static void tell_problems(struct publisher *publisher)
 {
+	size_t count = files_sink_problem_count(publisher->sink);
+	const char **told = calloc(count + 1, sizeof(*told));
 	const struct files_problem *problem;
-	size_t count = 0;
 
-	for (; (problem = files_sink_problem(publisher->sink, count)) != NULL; count++)
-		if (count >= publisher->problems_told)
-			log_error("file not written, what stands stays",
+	for (size_t i = 0; (problem = files_sink_problem(publisher->sink, i)) != NULL; i++) {
+		if (told != NULL)
+			told[i] = problem->path;
+		if (!was_told(publisher, problem->path))
+			log_error(problem->variable != NULL ? "variable not written"
+							    : "file not written, what stands stays",
 				  LOG_STR("secret", problem->secret),
 				  LOG_STR("path", problem->path), LOG_ERR(&problem->error));
-	publisher->problems_told = count;
+	}
+	free(publisher->told);
+	publisher->told = told;
+	publisher->told_count = told != NULL ? count : 0;
 }
 
 static void publish(struct publisher *publisher, struct stamp now)
@@ -186,22 +203,35 @@ int64_t publisher_tick(struct publisher *publisher, struct stamp now)
 	return deadline_earlier(publisher->publish_at, publisher->collect_at);
 }
 
-bool publisher_done(const struct publisher *publisher)
-{
-	return !publisher->waiting && (publisher->complete || publisher_problem(publisher) == NULL);
-}
-
-const struct files_problem *publisher_problem(const struct publisher *publisher)
+/* The first problem of a required secret; `absent`: of those that leave nothing standing. */
+static const struct files_problem *find_problem(const struct publisher *publisher, bool absent)
 {
 	const struct files_problem *problem;
 
 	for (size_t i = 0; (problem = files_sink_problem(publisher->sink, i)) != NULL; i++) {
 		const struct store_entry *entry = store_find(publisher->store, problem->secret);
 
-		if (entry == NULL || !entry->spec->optional)
+		if ((entry == NULL || !entry->spec->optional) &&
+		    (!absent || problem->variable != NULL))
 			return problem;
 	}
 	return NULL;
+}
+
+bool publisher_done(const struct publisher *publisher)
+{
+	return !publisher->waiting && find_problem(publisher, publisher->complete) == NULL;
+}
+
+const struct files_problem *publisher_problem(const struct publisher *publisher)
+{
+	return find_problem(publisher, false);
+}
+
+const struct files_problem *publisher_problems(const struct publisher *publisher, size_t *count)
+{
+	*count = files_sink_problem_count(publisher->sink);
+	return files_sink_problem(publisher->sink, 0);
 }
 
 const char *publisher_directory(const struct publisher *publisher)

@@ -25,11 +25,15 @@ void publisher_wake(struct publisher *publisher);
 /* Publishes, retries and collects what is due. Returns the next deadline in boot time. */
 int64_t publisher_tick(struct publisher *publisher, struct stamp now);
 
-/* True when what the store held at the last wake stands in the directory. */
+/* True when what the store held at the last wake stands in the directory: all that is required was
+ * written as configured, once, and no variable for kubelets is left out now. */
 bool publisher_done(const struct publisher *publisher);
 
 /* What of a required secret the last publication could not write as configured; NULL: nothing. */
 const struct files_problem *publisher_problem(const struct publisher *publisher);
+
+/* All of them, optional secrets' too, side by side; good until the next tick. */
+const struct files_problem *publisher_problems(const struct publisher *publisher, size_t *count);
 
 const char *publisher_directory(const struct publisher *publisher);
 uint64_t publisher_generation(const struct publisher *publisher);

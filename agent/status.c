@@ -105,6 +105,24 @@ static void put_backend(struct buf *buf, const struct status_backend *backend)
 	buf_putc(buf, '}');
 }
 
+static void put_problem(struct buf *buf, const struct files_problem *problem)
+{
+	put_key(buf, "{", "secret");
+	put_string(buf, problem->secret);
+	put_key(buf, ",", "path");
+	put_string(buf, problem->path);
+	put_key(buf, ",", "variable");
+	put_string(buf, problem->variable);
+	put_error(buf, &problem->error);
+	buf_putc(buf, '}');
+}
+
+static void separate(struct buf *buf, size_t i)
+{
+	if (i > 0)
+		buf_putc(buf, ',');
+}
+
 static void put_sink(struct buf *buf, const struct status_sink *sink)
 {
 	put_key(buf, "{", "name");
@@ -114,13 +132,13 @@ static void put_sink(struct buf *buf, const struct status_sink *sink)
 	put_key(buf, ",", "generation");
 	buf_printf(buf, "%llu", (unsigned long long)sink->generation);
 	put_error(buf, sink->error);
-	buf_putc(buf, '}');
-}
-
-static void separate(struct buf *buf, size_t i)
-{
-	if (i > 0)
-		buf_putc(buf, ',');
+	put_key(buf, ",", "problems");
+	buf_putc(buf, '[');
+	for (size_t i = 0; i < sink->problem_count; i++) {
+		separate(buf, i);
+		put_problem(buf, &sink->problems[i]);
+	}
+	buf_puts(buf, "]}");
 }
 
 void status_write_json(struct buf *buf, const struct status_source *source, struct stamp now)
@@ -243,6 +261,25 @@ static void put_times(struct buf *buf, const struct store *store, struct stamp n
 	}
 }
 
+static void put_unwritten(struct buf *buf, const struct status_sink *sink)
+{
+	for (size_t i = 0; i < sink->problem_count; i++) {
+		const struct files_problem *problem = &sink->problems[i];
+
+		buf_puts(buf, "agent_file_unwritten{");
+		put_label(buf, "sink", sink->name);
+		buf_putc(buf, ',');
+		put_label(buf, "secret", problem->secret);
+		buf_putc(buf, ',');
+		put_label(buf, "path", problem->path);
+		if (problem->variable != NULL) {
+			buf_putc(buf, ',');
+			put_label(buf, "variable", problem->variable);
+		}
+		buf_puts(buf, "} 1\n");
+	}
+}
+
 static void put_counts(struct buf *buf, const struct status_source *source)
 {
 	static const char published[] = "agent_secret_versions_total";
@@ -281,11 +318,15 @@ void status_write_metrics(struct buf *buf, const struct status_source *source, s
 
 	put_family(buf, "agent_build_info", "gauge", "1, with the version as a label.");
 	put_sample(buf, "agent_build_info", "version", AGENT_VERSION, 1);
-	put_gauge(buf, "agent_ready", "1 when every required secret is there.",
-		  store_ready(source->store));
+	put_gauge(buf, "agent_ready", "1 when every required secret is published.", source->ready);
 	put_states(buf, source->store);
 	put_times(buf, source->store, now);
 	put_counts(buf, source);
+	put_family(buf, "agent_file_unwritten", "gauge",
+		   "1 for a file that could not be written as configured; a variable that no "
+		   "kubelet can read needs env-method: run.");
+	for (size_t i = 0; i < source->sink_count; i++)
+		put_unwritten(buf, &source->sinks[i]);
 	put_family(buf, arena, "gauge", "Memory that holds secrets.");
 	put_sample(buf, arena, "kind", "used", (double)stats.used_bytes);
 	put_sample(buf, arena, "kind", "mapped", (double)stats.mapped_bytes);

@@ -4,11 +4,13 @@
  * How everything is doing, as JSON for `agent status` and as text for Prometheus. Pure: a view of
  * the store and of what the broker filled in; no secret is ever in it.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "agent/base/buf.h"
 #include "agent/base/clock.h"
+#include "agent/sink/files.h"
 #include "agent/store.h"
 
 struct status_backend {
@@ -24,6 +26,8 @@ struct status_sink {
 	const char *state; /* "published", "waiting", "failed"… */
 	uint64_t generation;
 	const struct error *error;
+	const struct files_problem *problems; /* what was not written; files only */
+	size_t problem_count;
 	uint64_t reads; /* answered so far; sockets only */
 	uint64_t connections;
 };
@@ -36,6 +40,7 @@ struct status_fact {
 
 struct status_source {
 	const struct store *store;
+	bool ready; /* every required secret is there and published */
 	const struct status_backend *backends;
 	size_t backend_count;
 	const struct status_sink *sinks;

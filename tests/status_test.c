@@ -39,12 +39,22 @@ TestSuite(status, .init = open_store, .fini = close_store);
 
 Test(status, is_the_documented_json)
 {
+	const struct files_problem problem = {
+		.secret = "db",
+		.path = "env/DB_PASSWORD",
+		.variable = "DB_PASSWORD",
+		.error = { .code = ERROR_BAD_DATA, .text = "a quote" },
+	};
 	const struct error denied = { .code = ERROR_DENIED, .text = "no\xff" };
 	const struct status_backend backends[] = {
 		{ .name = "vault", .state = "ready", .session_expires_real_ms = now.real_ms },
 	};
 	const struct status_sink sinks[] = {
-		{ .name = "files:/run", .state = "published", .generation = 17 },
+		{ .name = "files:/run",
+		  .state = "published",
+		  .generation = 17,
+		  .problems = &problem,
+		  .problem_count = 1 },
 		{ .name = "socket", .state = "failed", .error = &denied },
 	};
 	const struct status_fact facts[] = { { "seccomp", "on" }, { "landlock", "abi 4" } };
@@ -70,9 +80,12 @@ Test(status, is_the_documented_json)
 		"\"backends\":[{\"name\":\"vault\",\"state\":\"ready\","
 		"\"session_expires_at\":\"2023-11-14T22:13:20Z\",\"error\":null}],"
 		"\"sinks\":[{\"name\":\"files:/"
-		"run\",\"state\":\"published\",\"generation\":17,\"error\":null},"
+		"run\",\"state\":\"published\",\"generation\":17,\"error\":null,"
+		"\"problems\":[{\"secret\":\"db\",\"path\":\"env/DB_PASSWORD\","
+		"\"variable\":\"DB_PASSWORD\",\"error\":{\"code\":\"bad_data\",\"text\":\"a "
+		"quote\"}}]},"
 		"{\"name\":\"socket\",\"state\":\"failed\",\"generation\":0,"
-		"\"error\":{\"code\":\"denied\",\"text\":\"(not UTF-8)\"}}],"
+		"\"error\":{\"code\":\"denied\",\"text\":\"(not UTF-8)\"},\"problems\":[]}],"
 		"\"hardening\":{\"seccomp\":\"on\",\"landlock\":\"abi 4\"}}\n");
 	cr_expect_null(strstr(buf_string(&text), "canary"));
 }
@@ -89,17 +102,27 @@ Test(status, metrics_say_age_state_and_what_was_dropped)
 		"\nagent_secret_expiry_timestamp_seconds{secret=\"db\"} 1700000009.5\n",
 		"\nagent_requests_total{backend=\"a\\\"\\\\\\nb\"} 12\n",
 		"\nagent_socket_requests_total{sink=\"socket\"} 7\n",
+		"\nagent_file_unwritten{sink=\"files:/d\",secret=\"db\",path=\"db.pem\"} 1\n",
+		"\nagent_file_unwritten{sink=\"files:/d\",secret=\"db\",path=\"env/A\",variable="
+		"\"A\"} 1\n",
 		"\nagent_sink_failed{sink=\"socket\"} 0\n",
 		"\nagent_arena_bytes{kind=\"mapped\"} 65536\n",
 		"\n# TYPE agent_audit_dropped_total counter\nagent_audit_dropped_total 9\n",
 	};
 	const struct status_backend backends[] = { { .name = "a\"\\\nb", .requests = 12 } };
-	const struct status_sink sinks[] = { { .name = "socket", .reads = 7 } };
+	const struct files_problem problems[] = {
+		{ .secret = "db", .path = "db.pem" },
+		{ .secret = "db", .path = "env/A", .variable = "A" },
+	};
+	const struct status_sink sinks[] = {
+		{ .name = "socket", .reads = 7 },
+		{ .name = "files:/d", .problems = problems, .problem_count = 2 },
+	};
 	const struct status_source source = { .store = &store,
 					      .backends = backends,
 					      .backend_count = 1,
 					      .sinks = sinks,
-					      .sink_count = 1,
+					      .sink_count = 2,
 					      .audit_dropped = 9 };
 
 	status_write_metrics(&text, &source, now);

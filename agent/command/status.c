@@ -21,6 +21,7 @@ enum {
 	KEY_WAIT,
 	WATCH_MS = 2000,
 	READY_EVERY_MS = 100,
+	READY_REPLY_MAX = 16 << 10,
 	NAME_COLUMN = 24
 };
 
@@ -133,6 +134,19 @@ static const struct json_node *first_of(const struct json_node *root, const char
 	return list != NULL ? list->first : NULL;
 }
 
+/* A sink's error is its first problem, unless it has one of its own. */
+static void print_errors(const struct json_node *item)
+{
+	const struct json_node *problem = first_of(item, "problems");
+	const char *own = json_string(json_get(json_get(item, "error"), "text"));
+	const char *first = json_string(json_get(json_get(problem, "error"), "text"));
+
+	if (own != NULL && (first == NULL || strcmp(own, first) != 0))
+		print_error(item);
+	for (; problem != NULL; problem = problem->next)
+		print_error(problem);
+}
+
 static void print_secrets(const struct json_node *root)
 {
 	const struct json_node *item = first_of(root, "secrets");
@@ -160,7 +174,7 @@ static void print_parts(const struct json_node *root, const char *key, const cha
 	for (; item != NULL; item = item->next) {
 		(void)printf("  %-*s %-12s %s\n", NAME_COLUMN, or_dash(json_get(item, "name")),
 			     or_dash(json_get(item, "state")), or_dash(json_get(item, column)));
-		print_error(item);
+		print_errors(item);
 	}
 }
 
@@ -241,15 +255,24 @@ const struct command command_status = {
 /* 1: ready; 0: not yet; -1: nobody answers. */
 static int ask_ready(const char *socket, struct error *err)
 {
-	const struct unix_get get = { .socket = socket, .target = "/v1/ready" };
+	const struct json_limits limits = { .depth = 2, .nodes = 16, .bytes = READY_REPLY_MAX };
+	const struct unix_get get = { .socket = socket,
+				      .target = "/v1/ready",
+				      .reply_max = READY_REPLY_MAX };
 	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
+	AUTO(json_doc_freep) struct json_doc *doc = NULL;
+	const char *reason = NULL;
+	struct error unreadable;
 
 	if (unix_client_get(clock_system(), &get, &reply, err) < 0)
 		return error_wrap(err, "the agent at %s", socket);
 	if (reply.status == 200)
 		return 1;
-	(void)error_set(err, ERROR_UNAVAILABLE,
-			"not every secret is published yet: `agent status` says which");
+	doc = json_doc_read(reply.body.data, reply.body.len, &limits, &unreadable);
+	if (doc != NULL)
+		reason = json_string(json_get(json_doc_root(doc), "reason"));
+	(void)error_set(err, ERROR_UNAVAILABLE, "not ready: %s",
+			reason != NULL ? reason : "`agent status` says why");
 	return 0;
 }
 

@@ -14,6 +14,7 @@ static void files_deinit(struct config_files *files)
 		free(files->entries[i].path);
 		free(files->entries[i].secret);
 		free(files->entries[i].field);
+		free(files->entries[i].variable);
 	}
 	free(files->entries);
 	free(files->directory);

@@ -19,7 +19,15 @@ struct config_backend {
 	void *options; /* ops->options_size bytes, described by ops->options */
 };
 
-enum file_format { FORMAT_FIELD, FORMAT_JSON, FORMAT_ENV, FORMAT_YAML, FORMAT_RAW, FORMAT_PEM };
+enum file_format {
+	FORMAT_FIELD,
+	FORMAT_JSON,
+	FORMAT_ENV,
+	FORMAT_YAML,
+	FORMAT_RAW,
+	FORMAT_PEM,
+	FORMAT_KUBELET_ENV,
+};
 
 struct config_entry {
 	char *path; /* relative, no "..", checked */
@@ -29,6 +37,7 @@ struct config_entry {
 	enum file_format format;
 	unsigned mode;	      /* the sink's where the entry says nothing */
 	int64_t owner, group; /* -1: the process's own */
+	char *variable;	      /* FORMAT_KUBELET_ENV: the name that a kubelet finds it under */
 };
 
 struct config_on_change {

@@ -118,16 +118,45 @@ static void check_entry_collisions(struct reader *reader, const struct yaml_node
 	}
 }
 
+/* A kubelet's limit on a `key`. */
+enum { VARIABLE_NAME_MAX = 128 };
+
+static void check_variable(struct reader *reader, const struct yaml_node *node, const char *where,
+			   const struct entry_options *options)
+{
+	const char *name = options->variable;
+
+	if (options->format != FORMAT_KUBELET_ENV) {
+		if (name != NULL)
+			reader_problem(reader, yaml_get(node, "variable")->key_mark,
+				       "%s.variable is for format: kubelet-env", where);
+	} else if (name == NULL) {
+		reader_problem(reader, yaml_get(node, "format")->mark,
+			       "%s: format: kubelet-env needs 'variable'", where);
+	} else if (!config_variable_is_valid(name) || strlen(name) > VARIABLE_NAME_MAX) {
+		reader_problem(reader, yaml_get(node, "variable")->mark,
+			       "%s.variable: '%.80s' is no name of a variable: use letters, digits "
+			       "and '_', no digit first, at most %d",
+			       where, name, VARIABLE_NAME_MAX);
+	}
+}
+
+static bool is_of_one_field(enum file_format format)
+{
+	return format == FORMAT_FIELD || format == FORMAT_RAW || format == FORMAT_KUBELET_ENV;
+}
+
 static void check_entry(struct reader *reader, const struct yaml_node *node, const char *where,
 			const struct entry_options *options)
 {
 	if (options->secret != NULL)
 		check_secret_exists(reader, yaml_get(node, "secret")->mark, where, options->secret);
+	check_variable(reader, node, where, options);
 	if (options->field == NULL)
 		return;
 	if (options->field[0] == '\0')
 		reader_problem(reader, yaml_get(node, "field")->mark, "%s.field is empty", where);
-	if (options->format != FORMAT_FIELD && options->format != FORMAT_RAW)
+	if (!is_of_one_field((enum file_format)options->format))
 		reader_problem(reader, yaml_get(node, "format")->mark,
 			       "%s.format is of a whole secret: leave out 'field'", where);
 }
@@ -149,9 +178,12 @@ static void read_entry(struct reader *reader, const struct yaml_node *node, cons
 		grown[files->entry_count - 1] = (struct config_entry){
 			.path = reader_copy(reader, node->key),
 			.secret = STEAL(options.secret),
-			.format = options.field != NULL ? FORMAT_FIELD
-							: (enum file_format)options.format,
+			/* One field as raw bytes is that field. */
+			.format = options.field != NULL && options.format == FORMAT_RAW
+					  ? FORMAT_FIELD
+					  : (enum file_format)options.format,
 			.field = STEAL(options.field),
+			.variable = STEAL(options.variable),
 			.mode = yaml_get(node, "mode") != NULL ? options.mode : files->mode,
 			.owner = options.owner >= 0 ? options.owner : files->owner,
 			.group = options.group >= 0 ? options.group : files->group,

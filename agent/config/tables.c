@@ -7,8 +7,8 @@ static const char *const log_format_choices[] = { "text", "json", NULL };
 /* In the order of enum secret_verbatim. */
 static const char *const verbatim_choices[] = { "false", "true", "answer", NULL };
 /* In the order of enum file_format. */
-static const char *const file_format_choices[] = { "field", "json", "env", "yaml",
-						   "raw",   "pem",  NULL };
+static const char *const file_format_choices[] = { "field", "json", "env",	   "yaml",
+						   "raw",   "pem",  "kubelet-env", NULL };
 
 #define ROW(name_, type_, struct_, member_, ...)                                                   \
 	{                                                                                          \
@@ -136,8 +136,13 @@ const struct option entry_table[] = {
 	ROW("format", OPTION_CHOICE, entry_options, format, .choices = file_format_choices,
 	    .fallback = "field",
 	    .help = "How the whole secret is written into one file: `env` is NAME='value' lines, "
-		    "`raw` "
-		    "the only field's bytes, `pem` certificate, chain and key."),
+		    "`raw` the only field's bytes, `pem` certificate, chain and key. `kubelet-env` "
+		    "is one value as NAME='value', for a pod's `fileKeyRef`: one that is empty, of "
+		    "60 KiB or more, or holds a single quote, NUL or carriage return is left out, "
+		    "and `agent ready` fails; every other file is written."),
+	ROW("variable", OPTION_STRING, entry_options, variable,
+	    .help = "With `format: kubelet-env`: the NAME, which is the `key` of the "
+		    "`fileKeyRef`."),
 	ROW("mode", OPTION_MODE, entry_options, mode, .help = "As the sink's, for this file."),
 	ROW("owner", OPTION_ID, entry_options, owner, .help = "As the sink's, for this file."),
 	ROW("group", OPTION_ID, entry_options, group, .help = "As the sink's, for this file."),

@@ -51,7 +51,7 @@ struct files_options {
 extern const struct option files_table[];
 
 struct entry_options {
-	char *secret, *field;
+	char *secret, *field, *variable;
 	int format; /* enum file_format */
 	unsigned mode;
 	int64_t owner, group;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each secret is added whole or not at all: if one of its entries cannot be written, all of them
- * keep the files that stand, so that a reader never sees two versions of one secret. A secret that
- * this process never fetched keeps its files likewise: a restart while a backend is down takes
+ * keep the files that stand, so that a reader never sees two versions of one secret. Only a
+ * variable for kubelets stands for itself: it is left out, and nothing else waits for it. A secret
+ * that this process never fetched keeps its files likewise: a restart while a backend is down takes
  * nothing away. One that was handed out and has no version any more was removed on purpose.
  */
 #include "agent/sink/file_set.h"
@@ -172,6 +173,19 @@ static int add_every_field(struct file_set *set, const struct config_files *conf
 	return 0;
 }
 
+/* The field that the entry names, or the only one. */
+static const struct field *one_field(const struct config_entry *from,
+				     const struct secret_version *version, struct error *err)
+{
+	if (from->field != NULL)
+		return format_find_field(version, from->field, err);
+	if (version->count == 1)
+		return &version->fields[0];
+	(void)error_set(err, ERROR_BAD_DATA, "the secret has %zu fields; say which with 'field'",
+			version->count);
+	return NULL;
+}
+
 static int add_entry(struct file_set *set, const struct config_files *config, size_t entry,
 		     const struct secret_version *version, struct error *err)
 {
@@ -186,9 +200,14 @@ static int add_entry(struct file_set *set, const struct config_files *config, si
 	file = add_file(set, config, entry, NULL, err);
 	if (file == NULL)
 		return -1;
-	if (from->format == FORMAT_FIELD || (from->format == FORMAT_RAW && from->field != NULL)) {
-		field = format_find_field(version, from->field, err);
-		if (field == NULL || check_size(field, err) < 0)
+	if (from->field != NULL || from->variable != NULL) {
+		field = one_field(from, version, err);
+		if (field == NULL)
+			return -1;
+		if (from->variable != NULL)
+			return format_write_kubelet_env(&file->content, from->variable,
+							field->value, err);
+		if (check_size(field, err) < 0)
 			return -1;
 		file->secret = field->value;
 		return 0;
@@ -290,10 +309,35 @@ static bool never_fetched(const struct store_entry *stored)
 	       stored->state != STATE_MISSING;
 }
 
+/* Adds the entry; what is wrong with it becomes the next problem. False when the whole secret must
+ * give way. */
+static bool try_entry(struct file_set *set, const struct config_files *config, size_t entry,
+		      const struct secret_version *version, struct files_problem *problems,
+		      size_t *problem_count)
+{
+	const struct config_entry *from = &config->entries[entry];
+	struct files_problem *problem = &problems[*problem_count];
+	size_t before = set->count;
+
+	*problem = (struct files_problem){ from->secret, from->path, from->variable, ERROR_INIT };
+	if (add_entry(set, config, entry, version, &problem->error) == 0)
+		return true;
+	(*problem_count)++;
+	if (from->variable == NULL) {
+		(void)error_wrap(&problem->error, "file %.150s of secret %.100s", from->path,
+				 from->secret);
+		return false;
+	}
+	(void)error_wrap(&problem->error, "variable %.130s of secret %.100s", from->variable,
+			 from->secret);
+	truncate_files(set, before);
+	return true;
+}
+
 /* Adds every entry of the secret that entry `first` names, or what stands of them. */
 static int add_secret(struct file_set *set, const struct config_files *config, size_t first,
-		      const struct store *store, int standing, struct files_problem *problem,
-		      struct error *err)
+		      const struct store *store, int standing, struct files_problem *problems,
+		      size_t *problem_count, struct error *err)
 {
 	const char *name = config->entries[first].secret;
 	const struct store_entry *stored = store_find(store, name);
@@ -302,16 +346,10 @@ static int add_secret(struct file_set *set, const struct config_files *config, s
 
 	if (stored == NULL || (stored->version == NULL && !carry))
 		return 0;
-	for (size_t i = first; i < config->entry_count && !carry; i++) {
-		if (strcmp(config->entries[i].secret, name) != 0 ||
-		    add_entry(set, config, i, stored->version, &problem->error) == 0)
-			continue;
-		problem->secret = name;
-		problem->path = config->entries[i].path;
-		(void)error_wrap(&problem->error, "file %.150s of secret %.100s", problem->path,
-				 name);
-		carry = true;
-	}
+	for (size_t i = first; i < config->entry_count && !carry; i++)
+		if (strcmp(config->entries[i].secret, name) == 0)
+			carry = !try_entry(set, config, i, stored->version, problems,
+					   problem_count);
 	if (!carry)
 		return 0;
 	truncate_files(set, before);
@@ -378,8 +416,7 @@ static void settle_collisions(struct file_set *set, const struct config_files *c
 			continue;
 		}
 		from = &config->entries[file->entry > next->entry ? file->entry : next->entry];
-		problem->secret = from->secret;
-		problem->path = from->path;
+		*problem = (struct files_problem){ .secret = from->secret, .path = from->path };
 		(void)error_set(&problem->error, ERROR_BAD_DATA,
 				"'%.100s' and '%.100s' cannot both be files; give one another path",
 				file->path, next->path);
@@ -471,17 +508,10 @@ int file_set_build(struct file_set *set, const struct config_files *config,
 		   size_t *problem_count, struct error *err)
 {
 	*problem_count = 0;
-	for (size_t i = 0; i < config->entry_count; i++) {
-		struct files_problem *problem = &problems[*problem_count];
-
-		if (!first_of_secret(config, i))
-			continue;
-		*problem = (struct files_problem){ .error = ERROR_INIT };
-		if (add_secret(set, config, i, store, standing, problem, err) < 0)
+	for (size_t i = 0; i < config->entry_count; i++)
+		if (first_of_secret(config, i) &&
+		    add_secret(set, config, i, store, standing, problems, problem_count, err) < 0)
 			return -1;
-		if (problem->secret != NULL)
-			(*problem_count)++;
-	}
 	if (set->count > 0)
 		qsort(set->files, set->count, sizeof(*set->files), compare_files);
 	settle_collisions(set, config, problems, problem_count);

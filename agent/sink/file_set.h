@@ -44,7 +44,7 @@ struct file_set {
 
 /* Fills `set` (dead but for uid and gid). `standing` is the directory of the published generation,
  * from which the files of a secret that has a problem, or that this process did not yet fetch, are
- * carried over; -1: none. `problems` has room for one per entry. */
+ * carried over; -1: none. `problems` has room for two per entry. */
 int file_set_build(struct file_set *set, const struct config_files *config,
 		   const struct store *store, int standing, struct files_problem *problems,
 		   size_t *problem_count, struct error *err) MUST_USE;

@@ -377,8 +377,7 @@ static int make_link(struct files_sink *sink, int directory, const char *name, s
 	if (errno != EEXIST)
 		return error_errno(err, errno, "cannot create the link %s", name);
 	problem = &sink->problems[sink->problem_count++];
-	problem->secret = from->secret;
-	problem->path = from->path;
+	*problem = (struct files_problem){ .secret = from->secret, .path = from->path };
 	(void)error_set(&problem->error, ERROR_INVALID,
 			"%.150s/%.100s is in the way: not made by the agent, so it stays; move it, "
 			"or read %s",
@@ -543,6 +542,11 @@ uint64_t files_sink_generation(const struct files_sink *sink)
 const struct files_problem *files_sink_problem(const struct files_sink *sink, size_t i)
 {
 	return i < sink->problem_count ? &sink->problems[i] : NULL;
+}
+
+size_t files_sink_problem_count(const struct files_sink *sink)
+{
+	return sink->problem_count;
 }
 
 struct files_sink *files_sink_new(const struct config_files *config, const struct clock *clock,

@@ -16,6 +16,8 @@ struct files_sink;
 struct files_problem {
 	const char *secret; /* the configuration's */
 	const char *path;   /* of the entry */
+	const char *
+		variable; /* of an entry for kubelets, which is left out; NULL: what stands stays */
 	struct error error;
 };
 
@@ -45,8 +47,10 @@ bool files_sink_mark_told(struct files_sink *sink, uint64_t generation);
 /* Number of the generation that stands; 0: none. */
 uint64_t files_sink_generation(const struct files_sink *sink);
 
-/* What the last publish could not write; NULL past the last. */
+/* What the last publish could not write; NULL past the last. They lie side by side, and are good
+ * until the next publish. */
 const struct files_problem *files_sink_problem(const struct files_sink *sink, size_t i);
+size_t files_sink_problem_count(const struct files_sink *sink);
 
 static inline void files_sink_freep(struct files_sink **sink)
 {

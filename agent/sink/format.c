@@ -132,6 +132,44 @@ static int write_env(struct buf *out, const struct secret_version *version, stru
 	return 0;
 }
 
+/* A kubelet reads lines of less than 64 KiB. */
+#define KUBELET_VALUE_MAX (((size_t)60 << 10) - 1)
+#define KUBELET_REMEDY	  "which a kubelet cannot read from a file; set env-method: run"
+
+static const char *kubelet_fault(const struct secret *value)
+{
+	const uint8_t *bytes = secret_bytes(value);
+	size_t len = secret_len(value);
+
+	if (len == 0)
+		return "the value is empty, " KUBELET_REMEDY;
+	if (len > KUBELET_VALUE_MAX)
+		return "the value has 60 KiB or more, " KUBELET_REMEDY;
+	if (memchr(bytes, '\'', len) != NULL)
+		return "the value holds a single quote, " KUBELET_REMEDY;
+	if (memchr(bytes, '\0', len) != NULL)
+		return "the value holds a NUL byte, which no variable can carry; hand it out as a "
+		       "file";
+	if (memchr(bytes, '\r', len) != NULL)
+		return "the value holds a carriage return, " KUBELET_REMEDY;
+	if (!text_is_utf8(bytes, len))
+		return "the value is not UTF-8 text, " KUBELET_REMEDY;
+	return NULL;
+}
+
+int format_write_kubelet_env(struct buf *out, const char *variable, const struct secret *value,
+			     struct error *err)
+{
+	const char *fault = kubelet_fault(value);
+
+	if (fault != NULL)
+		return error_set(err, ERROR_BAD_DATA, "%s", fault);
+	buf_printf(out, "%s='", variable);
+	buf_put(out, secret_bytes(value), secret_len(value));
+	buf_puts(out, "'\n");
+	return buf_check(out, "the variable", err);
+}
+
 /* The code point that starts at `*at`, which is moved behind it; the bytes are UTF-8. */
 static uint32_t next_point(const uint8_t *bytes, size_t *at)
 {
@@ -354,6 +392,7 @@ int format_write(struct buf *out, const struct secret_version *version, enum fil
 		done = write_pem(out, version, err);
 		break;
 	case FORMAT_FIELD:
+	case FORMAT_KUBELET_ENV:
 	case FORMAT_RAW:
 		done = write_raw(out, version, err);
 		break;

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A version as bytes: json, env, yaml, raw, pem. The same writers serve files, the socket and
- * `agent get`.
+ * `agent get`. And one value as a kubelet's line.
  */
 #include "agent/base/buf.h"
 #include "agent/base/model.h"
@@ -13,6 +13,11 @@
  * certificate in pem. */
 int format_write(struct buf *out, const struct secret_version *version, enum file_format format,
 		 struct error *err) MUST_USE;
+
+/* Appends NAME='value' and a newline, as a kubelet reads it for a `fileKeyRef`: nothing in it can
+ * be escaped. ERROR_BAD_DATA says what it cannot carry, and the remedy. */
+int format_write_kubelet_env(struct buf *out, const char *variable, const struct secret *value,
+			     struct error *err) MUST_USE;
 
 /* {"field": value, …} with the original types; fields that are not UTF-8 strings are left to the
  * caller, who gets their count. */

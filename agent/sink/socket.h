@@ -17,7 +17,8 @@
 struct socket_views {
 	int (*status)(void *context, struct buf *out);	/* JSON */
 	int (*metrics)(void *context, struct buf *out); /* Prometheus' text */
-	bool (*ready)(void *context);
+	/* When not ready, why goes onto `reason` (NULL: not wanted). */
+	bool (*ready)(void *context, struct buf *reason);
 	void *context;
 };
 

@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+#include "agent/base/text.h"
+
+/* A reason is a secret's name and one error's text; a byte of it is at most six in JSON. */
+enum { REASON_MAX = 1024, JSON_ESCAPE_MAX = 7 };
+
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 struct metrics_listener {
@@ -39,19 +44,35 @@ static bool is_v1(const struct http_head *head, const char *name)
 	       strcmp(head->segments[1], name) == 0;
 }
 
+/* Why it is not ready is for whom the status is for. */
+static void answer_ready(const struct socket_views *views, struct http_call *call, bool with_reason)
+{
+	AUTO(buf_deinit) struct buf reason = BUF_INIT(REASON_MAX);
+	AUTO(buf_deinit) struct buf text = BUF_INIT(REASON_MAX * JSON_ESCAPE_MAX);
+
+	if (views->ready(views->context, with_reason ? &reason : NULL)) {
+		answer_text(call, 200, NULL, "{\"ready\":true}\n");
+		return;
+	}
+	buf_puts(&text, "{\"ready\":false");
+	if (reason.len > 0) {
+		buf_puts(&text, ",\"reason\":");
+		text_write_json(&text, reason.data, reason.len);
+	}
+	buf_puts(&text, "}\n");
+	answer_text(call, 503, NULL, buf_string(&text));
+}
+
 bool views_serve(const struct socket_views *views, struct http_call *call,
 		 const struct http_head *head, bool with_status, struct buf *text)
 {
-	bool ready;
 
 	if (head->segment_count == 1 && strcmp(head->segments[0], "metrics") == 0) {
 		answer_view(views, call, views->metrics, METRICS_TYPE, text);
 	} else if (is_v1(head, "live")) {
 		answer_text(call, 200, NULL, "{\"live\":true}\n");
 	} else if (is_v1(head, "ready")) {
-		ready = views->ready(views->context);
-		answer_text(call, ready ? 200 : 503, NULL,
-			    ready ? "{\"ready\":true}\n" : "{\"ready\":false}\n");
+		answer_ready(views, call, with_status);
 	} else if (with_status && is_v1(head, "status")) {
 		answer_view(views, call, views->status, NULL, text);
 	} else {

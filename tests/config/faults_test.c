@@ -366,12 +366,25 @@ static const struct row entries_rows[] = {
 	{ DECLARED "sinks:\n"
 		   "  files: { directory: /d, entries: { a: { secret: db, format: xml } } }\n",
 	  "agent.yaml:4:63: sinks.files.entries.a.format: 'xml' is not one of field, json, env, "
-	  "yaml, raw, pem\n" },
+	  "yaml, raw, pem, kubelet-env\n" },
 	{ DECLARED
 	  "sinks:\n"
 	  "  files: { directory: /d, entries: { a: { secret: db, field: x, format: json } } }\n",
 	  "agent.yaml:4:73: sinks.files.entries.a.format is of a whole secret: leave out "
 	  "'field'\n" },
+	{ DECLARED
+	  "sinks:\n"
+	  "  files: { directory: /d, entries: { a: { secret: db, format: kubelet-env } } }\n",
+	  "agent.yaml:4:63: sinks.files.entries.a: format: kubelet-env needs 'variable'\n" },
+	{ DECLARED "sinks:\n"
+		   "  files: { directory: /d, entries: { a: { secret: db, variable: A } } }\n",
+	  "agent.yaml:4:55: sinks.files.entries.a.variable is for format: kubelet-env\n" },
+	{ DECLARED
+	  "sinks:\n"
+	  "  files: { directory: /d, entries: { a: { secret: db, field: p, format: kubelet-env, "
+	  "variable: A-B } } }\n",
+	  "agent.yaml:4:96: sinks.files.entries.a.variable: 'A-B' is no name of a variable: use "
+	  "letters, digits and '_', no digit first, at most 128\n" },
 	{ DECLARED "sinks:\n"
 		   "  files: { directory: /d, entries: { a: { secret: db, mode: 644 } } }\n",
 	  "agent.yaml:4:61: sinks.files.entries.a.mode: YAML reads a plain 644 as a number: write "

@@ -40,6 +40,7 @@ class PodAgent(Sidecar):
     """A sidecar whose configuration is in its environment, in a working directory that has none."""
 
     def write(self, config):
+        self.config = config
         self.text = yaml.safe_dump(config)
 
     def environ(self):
@@ -238,3 +239,54 @@ def test_a_verbatim_answer_finds_the_path_as_always(bao, pod):
     sidecar = pod(secrets, READ_POLICY + 'path "secret/literal/*" { capabilities = ["read"] }\n').start().wait_ready()
     assert sidecar.read("found/data") == '{"value":"one"}'
     assert "`verbatim: answer` finds it" in sidecar.secret("lost")["error"]["text"]
+
+
+# ---- variables that the kubelet reads from files ----
+
+
+def variables_of(sidecar):
+    """What `fileKeyRef` would give, by the kubelet's rules: nothing can be escaped, an empty value is not there."""
+    found = {}
+    for name in os.listdir(sidecar.files):
+        if not name.startswith(".."):
+            text = open(os.path.join(sidecar.files, name), newline="").read()
+            assert text.startswith(f"{name}='") and text.endswith("'\n") and text.count("'") == 2
+            found[name] = text[len(name) + 2 : -2]
+    return found
+
+
+def test_a_variable_that_no_kubelet_can_read_is_named_and_harms_no_other(bao, pod):
+    bao.put("pod/env", user="u\nv $x # \\", quote="it's", cr="a\rb", empty="", long="x" * (60 << 10), most="y" * ((60 << 10) - 1), port=5432)
+    fields = ["user", "quote", "cr", "empty", "long", "most", "port"]
+    sidecar = pod({"db": {"backend": "vault", "path": "secret/pod/env", "refresh": "1s"}})
+    sidecar.config["sinks"]["files"]["entries"] = {
+        f"DB_{field.upper()}": {"secret": "db", "field": field, "format": "kubelet-env", "variable": f"DB_{field.upper()}"}
+        for field in fields
+    }
+    sidecar.write(sidecar.config)
+    sidecar.start()
+    wait_until(lambda: os.path.isdir(sidecar.files), what="files")
+    assert variables_of(sidecar) == {"DB_USER": "u\nv $x # \\", "DB_MOST": "y" * ((60 << 10) - 1), "DB_PORT": "5432"}
+
+    bad = {"DB_QUOTE": "single quote", "DB_CR": "carriage return", "DB_EMPTY": "empty", "DB_LONG": "60 KiB"}
+    probe = sidecar.run("ready")
+    assert probe.returncode == 69 and "env-method: run" in probe.stderr
+    assert any(f"variable {name} of secret db" in probe.stderr for name in bad)
+    assert sidecar.get("/v1/ready")[0] == 503
+    status, metrics, log = sidecar.run("status").stdout, sidecar.get("/metrics")[1].decode(), sidecar.read_log()
+    problems = {entry["variable"]: entry["error"]["text"] for entry in sidecar.status()["sinks"][0]["problems"]}
+    assert sorted(problems) == sorted(bad)
+    assert "agent_ready 0\n" in metrics
+    for name, word in bad.items():
+        assert word in problems[name] and "env-method: run" in problems[name]
+        assert f"variable {name} of secret db" in status and f"variable {name} of secret db" in log
+        assert f'path="{name}",variable="{name}"}} 1' in metrics
+    assert "it's" not in status + metrics + log
+
+    bao.put("pod/env", user="u", quote="its", cr="ab", empty=".", long="x", most="y", port=5432)
+    sidecar.wait_ready()
+    assert variables_of(sidecar)["DB_QUOTE"] == "its" and len(variables_of(sidecar)) == len(fields)
+    bao.put("pod/env", user="new", quote="it's", cr="ab", empty=".", long="x", most="y", port=5432)
+    wait_until(lambda: variables_of(sidecar)["DB_USER"] == "new", what="the others to go on")
+    assert "DB_QUOTE" not in variables_of(sidecar), "an old value beside new ones"
+    assert sidecar.run("ready").returncode == 69

@@ -38,13 +38,13 @@ static struct stamp fixture_now(const struct clock *clock)
 static struct config_entry entry_of(const char *path, const char *secret, const char *field,
 				    enum file_format format, unsigned mode)
 {
-	return (struct config_entry){ strdup(path),
-				      strdup(secret),
-				      field != NULL ? strdup(field) : NULL,
-				      format,
-				      mode,
-				      -1,
-				      -1 };
+	return (struct config_entry){ .path = strdup(path),
+				      .secret = strdup(secret),
+				      .field = field != NULL ? strdup(field) : NULL,
+				      .format = format,
+				      .mode = mode,
+				      .owner = -1,
+				      .group = -1 };
 }
 
 static void add_entry(struct fixture *f, struct config_entry entry)
@@ -108,6 +108,7 @@ static void teardown(struct fixture *f)
 		free(f->entries[i].path);
 		free(f->entries[i].secret);
 		free(f->entries[i].field);
+		free(f->entries[i].variable);
 	}
 	remove_tree(f->root);
 }

@@ -216,3 +216,59 @@ Test(format, finds_a_field_by_name_and_by_pointer)
 	}
 	cr_expect_null(format_find_field(version, "/a%2", &err));
 }
+
+static void expect_kubelet_env(const void *bytes, size_t len, const char *expected,
+			       const char *says)
+{
+	AUTO(buf_deinit) struct buf out = BUF_INIT((size_t)128 << 10);
+	struct error err = ERROR_INIT;
+	AUTO(secret_unrefp) struct secret *value = secret_new(bytes, len, &err);
+
+	cr_assert_not_null(value);
+	if (says == NULL) {
+		cr_expect_eq(format_write_kubelet_env(&out, "NAME", value, &err), 0, "%s",
+			     err.text);
+		if (expected != NULL)
+			cr_expect_str_eq(buf_string(&out), expected);
+		return;
+	}
+	cr_expect_eq(format_write_kubelet_env(&out, "NAME", value, &err), -1);
+	cr_expect_eq(err.code, ERROR_BAD_DATA);
+	cr_expect_not_null(strstr(err.text, says), "%s", err.text);
+	cr_expect_null(strstr(err.text, "canary"));
+	cr_expect_eq(out.len, 0);
+}
+
+Test(format, writes_one_value_as_a_kubelet_reads_it)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *expected, *says;
+	} cases[] = {
+		{ "p", 1, "NAME='p'\n", NULL },
+		{ "# $x \\ \"q\" \n= \t", 15, "NAME='# $x \\ \"q\" \n= \t'\n", NULL },
+		{ "\xc3\xa9", 2, "NAME='\xc3\xa9'\n", NULL },
+		{ "", 0, NULL,
+		  "empty, which a kubelet cannot read from a file; set env-method: run" },
+		{ "canary'", 7, NULL,
+		  "single quote, which a kubelet cannot read from a file; set env-method: run" },
+		{ "canary\r\n", 8, NULL,
+		  "carriage return, which a kubelet cannot read from a file; set env-method: run" },
+		{ "canary\xff", 7, NULL, "not UTF-8" },
+		{ "canary\0x", 8, NULL, "NUL byte, which no variable can carry" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		expect_kubelet_env(cases[i].bytes, cases[i].len, cases[i].expected, cases[i].says);
+}
+
+Test(format, kubelet_s_line_keeps_its_limit)
+{
+	static char bytes[61 << 10];
+
+	memset(bytes, 'x', sizeof(bytes));
+	expect_kubelet_env(bytes, (60 << 10) - 1, NULL, NULL);
+	expect_kubelet_env(bytes, 60 << 10, NULL, "60 KiB or more");
+	expect_kubelet_env(bytes, (60 << 10) + 1, NULL, "60 KiB or more");
+}

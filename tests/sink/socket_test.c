@@ -44,8 +44,10 @@ static int view_metrics(void *context, struct buf *out)
 	return 0;
 }
 
-static bool view_ready(void *context)
+static bool view_ready(void *context, struct buf *reason)
 {
+	if (!store_ready(context) && reason != NULL)
+		buf_puts(reason, "a \"reason\"");
 	return store_ready(context);
 }
 
