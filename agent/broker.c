@@ -231,7 +231,10 @@ struct broker *broker_new(const struct broker_setup *setup, struct error *err)
 	broker->world = (struct parts_world){
 		.setup = &broker->setup,
 		.client = &broker->client,
-		.session_listener = { session_changed, session_confirmed, wake, broker },
+		.session_listener = { .changed = session_changed,
+				      .confirmed = session_confirmed,
+				      .wake = wake,
+				      .context = broker },
 		.task_listener = { task_settled, wake, broker },
 		.hooks = setup->listener->hooks,
 	};
@@ -296,6 +299,11 @@ const struct store *broker_store(const struct broker *broker)
 	return &broker->parts->store;
 }
 
+bool broker_tried(const struct broker *broker)
+{
+	return all_attempted(broker->parts);
+}
+
 bool broker_published(const struct broker *broker)
 {
 	if (!broker->first_batch_done || broker->news)
@@ -306,13 +314,6 @@ bool broker_published(const struct broker *broker)
 	return true;
 }
 
-/* Waiting does not mend these. */
-static bool is_verdict(enum error_code code)
-{
-	return code == ERROR_DENIED || code == ERROR_NOT_FOUND || code == ERROR_INVALID ||
-	       code == ERROR_BAD_DATA;
-}
-
 const struct error *broker_verdict(const struct broker *broker, const struct store_entry **ret)
 {
 	const struct parts *parts = broker->parts;
@@ -321,7 +322,7 @@ const struct error *broker_verdict(const struct broker *broker, const struct sto
 		const struct store_entry *entry = &parts->store.entries[i];
 
 		if (entry->version != NULL || entry->spec->optional || !parts->tasks[i].attempted ||
-		    !is_verdict(entry->error.code))
+		    !error_is_final(entry->error.code))
 			continue;
 		*ret = entry;
 		return &entry->error;

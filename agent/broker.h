@@ -34,6 +34,7 @@ struct broker_setup {
 	size_t hardening_count;
 	bool once;  /* fetch each secret until it is there, then rest */
 	bool fixed; /* nobody is given later versions: no secret's file is watched */
+	bool ends;  /* the first verdict ends us, and whoever listens says it: no line of the log */
 	bool sinks; /* open files, sockets and metrics of the configuration */
 };
 
@@ -50,6 +51,9 @@ void broker_close(struct broker *broker, bool revoke);
 struct broker *broker_free(struct broker *broker);
 
 const struct store *broker_store(const struct broker *broker);
+
+/* True when every secret has had its first answer, good or bad. */
+bool broker_tried(const struct broker *broker);
 
 /* True when the last batch stands in every files sink. */
 bool broker_published(const struct broker *broker);

@@ -69,10 +69,14 @@ static const struct error *needed_verdict(const struct child *child, const struc
 		       : NULL;
 }
 
+/* What the child may go without is given to it all the same when it is there, so at the start it is
+ * asked for once. */
 static bool needed_are_there(const struct child *child)
 {
 	const struct store *store = broker_store(child->host.broker);
 
+	if (!child->given && !broker_tried(child->host.broker))
+		return false;
 	for (size_t i = 0; i < store->count; i++) {
 		const struct store_entry *entry = &store->entries[i];
 
@@ -200,8 +204,9 @@ static int start(struct child *child, int channel, const struct broker_listener 
 	child->sinks = child->config->files_count + child->config->socket_count > 0;
 	if (child->sinks)
 		flags |= HOST_SINKS;
-	else if (!child->request->watch)
-		flags |= HOST_FIXED;
+	else
+		/* Without sinks nothing is declared but what the child needs. */
+		flags |= HOST_VERDICT_ENDS | (child->request->watch ? 0 : HOST_FIXED);
 	return host_start(&child->host, child->config, flags, listener, err);
 }
 

@@ -26,6 +26,7 @@ int host_start(struct host *host, const struct config *config, unsigned flags,
 		.hardening_count = SANDBOX_FACTS,
 		.once = (flags & HOST_ONCE) != 0,
 		.fixed = (flags & HOST_FIXED) != 0,
+		.ends = (flags & (HOST_ONCE | HOST_VERDICT_ENDS)) != 0,
 		.sinks = (flags & HOST_SINKS) != 0,
 	};
 

@@ -19,6 +19,7 @@ enum host_flags {
 	HOST_SINKS = 2,		 /* files, sockets, metrics */
 	HOST_ALLOW_DEGRADED = 4, /* go on where the kernel lacks a hardening */
 	HOST_FIXED = 8,		 /* nobody is given later versions */
+	HOST_VERDICT_ENDS = 16,	 /* the listener ends, and says why, at broker_verdict's first */
 };
 
 /* Takes the environment and makes the loop; nothing else runs yet, so the caller may add to the

@@ -64,7 +64,7 @@ static void progress(void *context, struct broker *broker)
 		fail(shot, entry, verdict);
 		return;
 	}
-	if (!store_ready(broker_store(broker)))
+	if (!store_ready(broker_store(broker)) || !broker_tried(broker))
 		return;
 	verdict = unwritable_file(broker);
 	if (verdict != NULL) {

@@ -19,6 +19,15 @@ static bool is_used(const struct config *config, const char *backend)
 	return false;
 }
 
+static bool is_required(const struct config *config, const char *backend)
+{
+	for (size_t i = 0; i < config->secret_count; i++)
+		if (strcmp(config->secrets[i].backend, backend) == 0 &&
+		    !config->secrets[i].optional)
+			return true;
+	return false;
+}
+
 static int open_sources(struct parts *parts, const struct parts_world *world, struct error *err)
 {
 	const struct config *config = parts->config;
@@ -34,7 +43,9 @@ static int open_sources(struct parts *parts, const struct parts_world *world, st
 		return error_no_memory(err);
 	for (size_t i = 0; i < config->backend_count; i++) {
 		const struct config_backend *backend = &config->backends[i];
+		struct session_listener listener = world->session_listener;
 
+		listener.verdict_ends = world->setup->ends && is_required(config, backend->name);
 		if (!is_used(config, backend->name))
 			continue;
 		if (backend->ops->endpoint != NULL && *world->client == NULL) {
@@ -45,7 +56,7 @@ static int open_sources(struct parts *parts, const struct parts_world *world, st
 		}
 		source_world.client = *world->client;
 		if (source_open(&parts->sources[parts->source_count], backend, &source_world,
-				&world->session_listener, err) < 0)
+				&listener, err) < 0)
 			return -1;
 		parts->source_count++;
 	}
@@ -204,7 +215,11 @@ struct parts *parts_new(const struct parts_world *world, const struct config *co
 		return NULL;
 	}
 	parts->config = config;
-	parts->policy = (struct task_policy){ config->max_stale_ms, config->remove_missing };
+	parts->policy = (struct task_policy){
+		.max_stale_ms = config->max_stale_ms,
+		.remove_missing = config->remove_missing,
+		.verdict_ends = world->setup->ends,
+	};
 	return open_all(parts, world, err) == 0 ? parts : parts_free(parts);
 }
 

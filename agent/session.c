@@ -206,6 +206,8 @@ static void adopt(struct session *session, struct secret_version *version)
 
 static void login_failed(struct session *session, const struct error *err)
 {
+	bool never_had_one = session->version == NULL && !session->replaced;
+	bool ends = session->listener.verdict_ends && error_is_final(err->code) && never_had_one;
 	struct error planned = *err;
 
 	session->error = *err;
@@ -222,8 +224,8 @@ static void login_failed(struct session *session, const struct error *err)
 	/* An old session that still lives goes on being used. */
 	if (session->version == NULL)
 		session->state = SESSION_DEAD;
-	log_warn("sign-in failed", LOG_STR("backend", session->name), LOG_ERR(err),
-		 LOG_NUM("retry_ms", session->next_at - boot_now(session)));
+	log_event(ends ? LOG_DEBUG : LOG_WARN, "sign-in failed", LOG_STR("backend", session->name),
+		  LOG_ERR(err), LOG_NUM("retry_ms", session->next_at - boot_now(session)));
 	session->listener.changed(session->listener.context, session, false);
 }
 

@@ -26,9 +26,11 @@ struct session_listener {
 	/* What is due has changed: session_tick again soon. */
 	void (*wake)(void *context);
 	void *context;
+	/* Where nobody can ever sign in, the listener ends and says why: no line of the log. */
+	bool verdict_ends;
 };
 
-/* `name` and `wire` outlive the session. */
+/* `name` and `wire` outlive the session; the listener is copied. */
 struct session *session_new(const char *name, const struct backend_ops *ops,
 			    struct backend *backend, struct wire *wire, const struct clock *clock,
 			    const struct session_listener *listener, struct error *err) MUST_USE;

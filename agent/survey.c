@@ -164,8 +164,10 @@ static void tick(void *context)
 static int open_sources(struct survey *survey, struct error *err)
 {
 	const struct config *config = survey->request->config;
-	const struct session_listener listener = { session_changed, session_confirmed, wake,
-						   survey };
+	const struct session_listener listener = { .changed = session_changed,
+						   .confirmed = session_confirmed,
+						   .wake = wake,
+						   .context = survey };
 
 	survey->sources = calloc(config->backend_count + 1, sizeof(*survey->sources));
 	if (survey->sources == NULL)

@@ -132,6 +132,7 @@ static enum secret_state state_after(const struct task *task, enum error_code co
 	case ERROR_PROTOCOL:
 	case ERROR_EXHAUSTED:
 	case ERROR_CANCELED:
+	case ERROR_USAGE:
 	case ERROR_CODES:
 		break;
 	}
@@ -165,10 +166,21 @@ static bool remove_if_due(struct task *task, struct stamp now)
 	return true;
 }
 
+/* The first time is worth a line of its own; the same again is not, nor is what ends us: whoever
+ * ends says it. */
+static enum log_level level_of(const struct task *task, const struct error *err)
+{
+	const struct store_entry *entry = task->entry;
+	bool ends = task->policy->verdict_ends && error_is_final(err->code) &&
+		    entry->version == NULL && !entry->spec->optional;
+
+	return ends || entry->error.code == err->code ? LOG_DEBUG : LOG_WARN;
+}
+
 static void failed(struct task *task, const struct error *err)
 {
 	struct store_entry *entry = task->entry;
-	bool news = entry->error.code != err->code;
+	enum log_level level = level_of(task, err);
 	int64_t wait;
 
 	entry->error = *err;
@@ -176,9 +188,8 @@ static void failed(struct task *task, const struct error *err)
 	task->failures++;
 	wait = schedule_retry_ms(task->clock, err, task->failures);
 	plan_at(task, clock_now(task->clock).boot_ms + wait);
-	/* The first time is worth a line of its own; the same again is not. */
-	log_event(news ? LOG_WARN : LOG_DEBUG, "secret not fetched",
-		  LOG_STR("secret", name_of(task)), LOG_ERR(err), LOG_NUM("retry_ms", wait));
+	log_event(level, "secret not fetched", LOG_STR("secret", name_of(task)), LOG_ERR(err),
+		  LOG_NUM("retry_ms", wait));
 	settle(task, remove_if_due(task, clock_now(task->clock)));
 }
 

@@ -14,6 +14,7 @@ struct task;
 struct task_policy {
 	int64_t max_stale_ms; /* 0: for ever */
 	bool remove_missing;
+	bool verdict_ends; /* broker_setup's `ends` */
 };
 
 struct task_listener {

@@ -380,7 +380,7 @@ static int add_explicit(struct variables *list, const struct store *store,
 		value = select_from(store, variable->secret, variable->field, err);
 		if (value == NULL || add_variable(list, variable->variable, value, err) < 0)
 			return error_wrap(err, "%s (%s%s%s)", variable->variable, variable->secret,
-					  variable->field != NULL ? "." : "",
+					  variable->field != NULL ? "#" : "",
 					  variable->field != NULL ? variable->field : "");
 	}
 	return 0;

@@ -250,7 +250,9 @@ static enum exchange_next fetch_step(struct exchange *x, const struct reply *rep
 	case ASK_KEYS:
 		if (backend->key == NULL) {
 			fetch->state = READ_KEYS;
-			return ask_file(fetch, backend->key_file, KEY_FILE_MAX, true);
+			(void)ask_file(fetch, backend->key_file, KEY_FILE_MAX, true);
+			fetch->exchange.request.file_remedy = SOPS_KEY_REMEDY;
+			return EXCHANGE_SEND;
 		}
 		status = age_identities_read(&fetch->keys, (const char *)secret_bytes(backend->key),
 					     secret_len(backend->key), "$SOPS_AGE_KEY", err);

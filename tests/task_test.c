@@ -191,7 +191,9 @@ static void stop(void *context)
 
 static void open_world(struct world *world)
 {
-	const struct session_listener listener = { on_session, on_confirmed, on_wake, world };
+	const struct session_listener listener = {
+		.changed = on_session, .confirmed = on_confirmed, .wake = on_wake, .context = world
+	};
 	static char names[SECRETS][2] = { "a", "b", "c" };
 	struct error err;
 

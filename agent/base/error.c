@@ -21,6 +21,7 @@ static const struct {
 	[ERROR_PROTOCOL] = { "protocol", 69 },
 	[ERROR_EXHAUSTED] = { "exhausted", 69 },
 	[ERROR_CANCELED] = { "canceled", 69 },
+	[ERROR_USAGE] = { "usage", 64 },
 };
 
 int error_set(struct error *err, enum error_code code, const char *format, ...)
@@ -102,6 +103,12 @@ int error_wrap(struct error *err, const char *format, ...)
 int error_no_memory(struct error *err)
 {
 	return error_set(err, ERROR_EXHAUSTED, "out of memory");
+}
+
+bool error_is_final(enum error_code code)
+{
+	return code == ERROR_DENIED || code == ERROR_NOT_FOUND || code == ERROR_INVALID ||
+	       code == ERROR_BAD_DATA;
 }
 
 const char *error_code_name(enum error_code code)

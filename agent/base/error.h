@@ -21,6 +21,7 @@ enum error_code {
 	ERROR_PROTOCOL,	 /* the other side sent nonsense */
 	ERROR_EXHAUSTED, /* a limit of ours: memory, locked memory, size, connections */
 	ERROR_CANCELED,	 /* shutting down */
+	ERROR_USAGE,	 /* the command line cannot be meant as it stands */
 	ERROR_CODES,	 /* how many there are */
 };
 
@@ -48,6 +49,9 @@ int error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* ERROR_EXHAUSTED for a failed allocation. Returns -1. */
 int error_no_memory(struct error *err);
+
+/* Waiting does not mend it: denied, not found, invalid, bad data. */
+bool error_is_final(enum error_code code);
 
 /* The code's word in logs, status and JSON: "unavailable", "denied", … */
 const char *error_code_name(enum error_code code);

@@ -30,7 +30,8 @@ struct request {
 	size_t reply_max;
 	bool once; /* creates something at the server: repeated only if no byte of a reply arrived
 		    */
-	bool file_secret; /* FILE: holds a credential; refused when others may write it */
+	bool file_secret;	 /* FILE: holds a credential; refused when others may write it */
+	const char *file_remedy; /* FILE: static; what to do where it is not there; NULL: unknown */
 };
 
 struct reply {
@@ -62,6 +63,7 @@ static inline void request_reset(struct request *request)
 	request->reply_max = REPLY_MAX;
 	request->once = false;
 	request->file_secret = false;
+	request->file_remedy = NULL;
 }
 
 static inline void request_deinit(struct request *request)

@@ -49,6 +49,9 @@ int64_t command_duration(struct argp_state *state, const char *option, const cha
 int command_fail(const struct error *err)
 {
 	(void)fprintf(stderr, "agent: %s\n", err->text);
+	if (err->code == ERROR_USAGE)
+		(void)fprintf(stderr, "Try `%s --help' for more information.\n",
+			      program_invocation_short_name);
 	return error_exit_status(err->code);
 }
 

@@ -235,6 +235,7 @@ static int get_by_signing_in(struct config *config, const struct arguments *argu
 	struct wanted wanted = { .arguments = arguments };
 	struct secret_spec *spec = find_spec(config, arguments->name, &wanted.field);
 	struct config alone = *config;
+	struct secret_spec asked;
 	const struct oneshot_request request = {
 		.config = &alone,
 		.flags = HOST_ALLOW_DEGRADED,
@@ -249,8 +250,10 @@ static int get_by_signing_in(struct config *config, const struct arguments *argu
 				arguments->name);
 		return error_exit_status(err->code);
 	}
-	/* Only this one: the others are nobody's business here. */
-	alone.secrets = spec;
+	/* Only this one, the others are nobody's business here; and who asks for it requires it. */
+	asked = *spec;
+	asked.optional = false;
+	alone.secrets = &asked;
 	alone.secret_count = 1;
 	return oneshot_run(&request, err);
 }

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sysexits.h>
 
 #include "agent/base/text.h"
 #include "agent/child.h"
@@ -225,7 +224,10 @@ static int collect(struct arguments *arguments, struct config *config, bool decl
 	if (run_add_env(config, &arguments->env, err) < 0 ||
 	    run_add_env_files(config, request, &arguments->env_files, err) < 0 ||
 	    run_add_files(config, request, &arguments->files, err) < 0)
-		return -1;
+		return !declared && err->code == ERROR_NOT_FOUND
+			       ? error_wrap(err,
+					    "there is no agent.yaml, so TYPE://PATH#FIELD is meant")
+			       : -1;
 	if (!declared && config->secret_count == 0 && arguments->env_files.count == 0 &&
 	    use_nearest_file(config, request, err) < 0)
 		return -1;
@@ -256,13 +258,8 @@ static int run_with(struct arguments *arguments, struct config *config, bool dec
 	struct broker_context context = { .config = config, .request = &arguments->request };
 	struct error err = ERROR_INIT;
 
-	if (collect(arguments, config, declared, &err) < 0) {
-		int status = command_fail(&err);
-
-		/* With a running agent the command line is all that can be wrong here. */
-		return arguments->request.socket != NULL && err.code == ERROR_INVALID ? EX_USAGE
-										      : status;
-	}
+	if (collect(arguments, config, declared, &err) < 0)
+		return command_fail(&err);
 	/* What happens every day is not worth a line on the program's own standard error. */
 	log_setup(config->log_level == LOG_INFO ? LOG_WARN : config->log_level, config->log_format);
 	arguments->request.watch = arguments->plan.watch != WATCH_NONE;
@@ -308,9 +305,8 @@ static int run_from_socket(struct arguments *arguments, const char *socket)
 	struct error err = ERROR_INIT;
 
 	if (unfit != NULL) {
-		(void)error_set(&err, ERROR_INVALID, "%s", unfit);
-		(void)command_fail(&err);
-		return EX_USAGE;
+		(void)error_set(&err, ERROR_USAGE, "%s", unfit);
+		return command_fail(&err);
 	}
 	/* Our own copy: the broker empties its environment. */
 	arguments->request.socket = strdup(socket);

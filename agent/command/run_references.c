@@ -34,13 +34,13 @@ int run_add_env(struct config *config, const struct strings *list, struct error 
 		AUTO(freep) char *name = NULL;
 
 		if (equals == NULL)
-			return error_set(err, ERROR_INVALID, "--env %s: NAME=REF is meant",
+			return error_set(err, ERROR_USAGE, "--env %s: NAME=REF is meant",
 					 list->items[i]);
 		name = strndup(list->items[i], (size_t)(equals - list->items[i]));
 		if (name == NULL)
 			return error_no_memory(err);
 		if (!config_variable_is_valid(name))
-			return error_set(err, ERROR_INVALID,
+			return error_set(err, ERROR_USAGE,
 					 "--env: '%s' cannot be the name of a variable", name);
 		if (config_add_reference(config, backend_types, name, equals + 1, err) < 0)
 			return error_wrap(err, "--env %s", name);
@@ -59,7 +59,7 @@ int run_add_files(struct config *config, struct run_request *request, const stru
 		const char *equals = strchr(list->items[i], '=');
 
 		if (equals == NULL || equals == list->items[i])
-			return error_set(err, ERROR_INVALID, "--file %s: PATH=REF is meant",
+			return error_set(err, ERROR_USAGE, "--file %s: PATH=REF is meant",
 					 list->items[i]);
 		file->path = strndup(list->items[i], (size_t)(equals - list->items[i]));
 		if (file->path == NULL)
@@ -152,12 +152,16 @@ static int take_line(struct config *config, struct run_request *request, char *l
 	if (is_named(config, name))
 		return 0;
 	if (is_reference(value) && request->socket != NULL)
-		return error_set(err, ERROR_INVALID,
-				 "with --socket nothing is fetched from %.*s://",
+		return error_set(err, ERROR_USAGE, "with --socket nothing is fetched from %.*s://",
 				 (int)strcspn(value, ":"), value);
-	if (is_reference(value))
-		return config_add_reference(config, backend_types, name, value, err);
-	return add_literal(request, name, value, err);
+	if (!is_reference(value))
+		return add_literal(request, name, value, err);
+	if (config_add_reference(config, backend_types, name, value, err) == 0)
+		return 0;
+	/* It stands in a file, not on the command line. */
+	if (err->code == ERROR_USAGE)
+		err->code = ERROR_INVALID;
+	return -1;
 }
 
 static int add_env_file(struct config *config, struct run_request *request, const char *file,
@@ -216,7 +220,6 @@ int run_check_names(struct config *config, const struct strings *list, const cha
 		if (equals == NULL || config_resolve_reference(config, backend_types, equals + 1,
 							       &secret, &field, err) == 0)
 			continue;
-		err->code = ERROR_NOT_FOUND;
 		return error_wrap(err, "%s %.*s", option, (int)(equals - list->items[i]),
 				  list->items[i]);
 	}

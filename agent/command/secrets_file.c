@@ -15,6 +15,7 @@
 #include "agent/base/text.h"
 #include "agent/base/wipe.h"
 #include "agent/io/file.h"
+#include "backends/sops.h"
 
 enum { KEY_FILE_MAX = 256 << 10, KEY_TEXT_MAX = 1024 };
 
@@ -113,11 +114,7 @@ static int make_key(const char *file, struct error *err)
 
 static int no_keys(const char *file, struct error *err)
 {
-	return error_set(err, ERROR_INVALID,
-			 "no age key: %s is not there; `agent secrets init` makes one, or set "
-			 "SOPS_AGE_KEY or "
-			 "SOPS_AGE_KEY_FILE",
-			 file);
+	return error_set(err, ERROR_INVALID, "no age key: %s is not there: " SOPS_KEY_REMEDY, file);
 }
 
 int secrets_keys_read(struct age_identities *keys, bool make, bool *made, struct error *err)

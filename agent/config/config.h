@@ -151,7 +151,8 @@ struct config *config_new(struct error *err);
 /* Adds the backend (once per type and file) and the secret that `ref` names, and, with a variable's
  * name, the variable. A ref is NAME.FIELD of the configuration, or TYPE://PATH#FIELD. Which part of
  * a backend's reference is its file is the backend type's: sops://FILE#/pointer,
- * vault://PATH#FIELD. Without #FIELD: every field. */
+ * vault://PATH#FIELD. Without #FIELD: every field. ERROR_USAGE: no such spelling or backend;
+ * ERROR_NOT_FOUND: no such NAME; ERROR_INVALID: the backend lacks something (an address, say). */
 int config_add_reference(struct config *config, config_backend_types types, const char *variable,
 			 const char *ref, struct error *err) MUST_USE;
 /* As config_add_reference, and says which secret and field it was instead of adding a variable;

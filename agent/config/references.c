@@ -58,7 +58,7 @@ static int flatten_pointer(char **field, struct error *err)
 		else if (*at == '~' && (at[1] == '0' || at[1] == '1'))
 			buf_putc(&flat, *++at == '0' ? '~' : '/');
 		else if (*at == '~')
-			return error_set(err, ERROR_INVALID,
+			return error_set(err, ERROR_USAGE,
 					 "a '~' in a pointer is written ~0, a '/' in a name ~1");
 		else
 			buf_putc(&flat, *at);
@@ -78,13 +78,15 @@ static int read_reference(const char *ref, struct reference *ret, struct error *
 	if (ret->path == NULL)
 		return error_no_memory(err);
 	if (ret->path[0] == '\0')
-		return error_set(err, ERROR_INVALID, "no path after '://'");
+		return error_set(err, ERROR_USAGE, "no path after '://'");
 	if (mark == NULL)
 		return 0;
-	if (text_read_percent(&decoded, mark + 1, strlen(mark + 1), err) < 0)
+	if (text_read_percent(&decoded, mark + 1, strlen(mark + 1), err) < 0) {
+		err->code = ERROR_USAGE;
 		return error_wrap(err, "after '#'");
+	}
 	if (decoded.len == 0)
-		return error_set(err, ERROR_INVALID, "no field after '#'");
+		return error_set(err, ERROR_USAGE, "no field after '#'");
 	ret->field = strdup(buf_string(&decoded));
 	return ret->field != NULL ? 0 : error_no_memory(err);
 }
@@ -204,7 +206,7 @@ static int add_variable(struct config *config, const char *variable, const char 
 
 	for (size_t i = 0; i < config->variable_count; i++)
 		if (strcmp(config->variables[i].variable, variable) == 0)
-			return error_set(err, ERROR_INVALID, "'%.80s' is given twice", variable);
+			return error_set(err, ERROR_USAGE, "'%.80s' is given twice", variable);
 	grown = reallocarray(config->variables, config->variable_count + 1, sizeof(*grown));
 	if (grown == NULL)
 		return error_no_memory(err);
@@ -245,7 +247,7 @@ static int resolve_elsewhere(struct config *config, config_backend_types types, 
 	backend = config_backend_find(config, scheme);
 	reference.ops = backend != NULL ? backend->ops : backend_type_find(types, scheme);
 	if (reference.ops == NULL)
-		return error_set(err, ERROR_INVALID, "there is no backend '%.80s'%s", scheme,
+		return error_set(err, ERROR_USAGE, "there is no backend '%.80s'%s", scheme,
 				 backend_type_hint(hint, types, scheme));
 	if (read_reference(ref, &reference, err) < 0)
 		return -1;

@@ -140,7 +140,7 @@ static int no_such_secret(const char *text, size_t len, const char *const *names
 
 	if (name == NULL)
 		return error_no_memory(err);
-	return error_set(err, ERROR_INVALID, "there is no secret '%.80s'%s", name,
+	return error_set(err, ERROR_NOT_FOUND, "there is no secret '%.80s'%s", name,
 			 reader_hint_of(hint, text_nearest(name, names)));
 }
 
@@ -172,7 +172,7 @@ int reference_split(const char *text, const char *const *names, char **secret, c
 	if (name == NULL || (rest == NULL && text[len] != '\0'))
 		return error_no_memory(err);
 	if (rest != NULL && rest[0] == '\0')
-		return error_set(err, ERROR_INVALID, "'%.80s' names no field after '%c'", text,
+		return error_set(err, ERROR_USAGE, "'%.80s' names no field after '%c'", text,
 				 text[len]);
 	*secret = STEAL(name);
 	*field = STEAL(rest);

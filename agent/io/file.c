@@ -231,6 +231,13 @@ int file_replace(const char *path, const void *bytes, size_t len, unsigned mode,
 	return 0;
 }
 
+static void add_remedy(struct error *err, const char *remedy)
+{
+	size_t used = strlen(err->text);
+
+	(void)snprintf(err->text + used, sizeof(err->text) - used, ": %s", remedy);
+}
+
 int file_perform(const struct request *request, const struct clock *clock, struct buf *out,
 		 struct reply *reply, struct error *err)
 {
@@ -241,6 +248,8 @@ int file_perform(const struct request *request, const struct clock *clock, struc
 	buf_reset(out);
 	if (file_read(buf_string(&request->path), request->reply_max, request->file_secret, out,
 		      err) < 0) {
+		if (err->code == ERROR_NOT_FOUND && request->file_remedy != NULL)
+			add_remedy(err, request->file_remedy);
 		/* A credential that cannot be read is a matter of the configuration, not of the
 		 * secret asked for. */
 		if (request->file_secret &&

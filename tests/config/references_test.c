@@ -108,29 +108,36 @@ Test(references, without_a_field_are_every_field)
 
 Test(references, that_cannot_be_meant_are_refused_by_name)
 {
-	static const char *const rows[][2] = {
-		{ "db.password", "reference 'db.password': there is no secret 'db'" },
+	static const struct {
+		const char *ref, *text;
+		enum error_code code;
+	} rows[] = {
+		{ "db.password", "reference 'db.password': there is no secret 'db'",
+		  ERROR_NOT_FOUND },
 		{ "plian://a#b",
 		  "reference 'plian://a#b': there is no backend 'plian' (did you mean "
-		  "'plain'?)" },
-		{ "plain://#b", "reference 'plain://#b': no path after '://'" },
-		{ "plain://a#", "reference 'plain://a#': no field after '#'" },
+		  "'plain'?)",
+		  ERROR_USAGE },
+		{ "plain://#b", "reference 'plain://#b': no path after '://'", ERROR_USAGE },
+		{ "plain://a#", "reference 'plain://a#': no field after '#'", ERROR_USAGE },
 		{ "plain://a#%zz",
 		  "reference 'plain://a#%zz': after '#': a % without two hexadecimal "
-		  "digits: write it as %25" },
+		  "digits: write it as %25",
+		  ERROR_USAGE },
 		{ "store://a#/x~2",
 		  "reference 'store://a#/x~2': a '~' in a pointer is written ~0, a '/' "
-		  "in a name ~1" },
-		{ "", "reference '': there is no secret ''" },
+		  "in a name ~1",
+		  ERROR_USAGE },
+		{ "", "reference '': there is no secret ''", ERROR_NOT_FOUND },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct config *config = fresh();
 		struct error err = ERROR_INIT;
 
-		cr_expect_eq(config_add_reference(config, types, "A", rows[i][0], &err), -1);
-		cr_expect_eq(err.code, ERROR_INVALID);
-		cr_expect_str_eq(err.text, rows[i][1]);
+		cr_expect_eq(config_add_reference(config, types, "A", rows[i].ref, &err), -1);
+		cr_expect_eq(err.code, rows[i].code);
+		cr_expect_str_eq(err.text, rows[i].text);
 		(void)config_free(config);
 	}
 }

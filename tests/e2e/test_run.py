@@ -71,6 +71,38 @@ def test_usage_and_configuration_errors_have_their_own_statuses(folder, tmp_path
     assert "secrets.enc.yaml" in elsewhere.stderr
 
 
+@pytest.mark.parametrize("unfit, named", [
+    (["--env", "K"], "NAME=REF"),
+    (["--env", "1K=sops://secrets.enc.yaml#a"], "1K"),
+    (["--env", "K=foo://x"], "foo"),
+    (["--env", "K=sops://"], "no path"),
+    (["--env", "K=sops://secrets.enc.yaml#"], "no field"),
+    (["--env", "K=sops://secrets.enc.yaml#%zz"], "%25"),
+    (["--env", "K=sops://secrets.enc.yaml#a", "--env", "K=sops://secrets.enc.yaml#b"], "twice"),
+    (["--file", "K"], "PATH=REF"),
+    (["--file", "K=foo://x"], "foo"),
+    (["--timeout", "soon"], "soon"),
+])
+def test_what_cannot_be_meant_is_a_usage_error(folder, unfit, named):
+    result = run(folder, *unfit, "--", "touch", "ran")
+    assert (result.returncode, result.stdout) == (64, ""), result.stderr
+    assert named in result.stderr and "agent run --help" in result.stderr
+    assert not (folder[0] / "ran").exists()
+
+
+def test_what_is_missing_is_said_once_with_its_remedy(folder):
+    path, environment = folder
+    keyless = (path, {**environment, "SOPS_AGE_KEY_FILE": str(path / "none")})
+    result = run(keyless, "--", "true")
+    assert result.returncode == 78
+    assert "agent secrets init" in result.stderr and str(path / "none") in result.stderr
+    assert result.stderr.count("\n") == 1
+    result = run(folder, "--env", "K=sops://other.yaml#/a", "--", "true")
+    assert result.returncode == 65 and result.stderr.count("other.yaml: No such file") == 1
+    result = run(folder, "--env", "K=db.password", "--", "true")
+    assert result.returncode == 65 and "TYPE://PATH" in result.stderr
+
+
 def test_references_env_files_and_only_choose_what_is_given(folder):
     show = ["--", "sh", "-c", "env | grep -E '^(X|DB_PASSWORD|API_KEY|PLAIN|REF)=' | sort"]
     assert run(folder, "--env", "X=sops://secrets.enc.yaml#/db/password", *show).stdout == f"X={SECRET}\n"

@@ -52,13 +52,21 @@ def test_statuses_before_the_program_starts(run, config, tmp_path):
     assert missing.returncode == 65
     assert "password" in missing.stderr and "user" in missing.stderr
     denied = run("run", "-c", config(env={}, secrets={"x": {"backend": "vault", "path": "sys/raw/x"}}), "--", "true")
-    assert denied.returncode == 77, denied.stderr
+    assert (denied.returncode, denied.stderr.count("\n")) == (77, 1), denied.stderr
+    refused = config(env={}, secrets={"x": {"backend": "vault", "path": "secret/db"}})
+    (tmp_path / "run-secret-id").write_text("11111111-2222-3333-4444-555555555555\n")
+    refused = run("run", "-c", refused, "--", "true")
+    assert (refused.returncode, refused.stderr.count("\n")) == (77, 1), refused.stderr
     (tmp_path / "elsewhere").mkdir()
     unreachable = run("run", "--timeout", "1s", "--env", "X=vault://secret/db#password", "--", "true",
                       env={"BAO_ADDR": f"http://127.0.0.1:{free_port()}", "BAO_TOKEN": "t"},
                       cwd=tmp_path / "elsewhere")
     assert unreachable.returncode == 69
     assert "1s" in unreachable.stderr
+    # What need not be there is said in the log: nothing else tells it.
+    optional = {"x": {"backend": "vault", "path": "secret/db", "required": False}}
+    without = run("run", "-c", config(env={}, secrets=optional), "--", "true")
+    assert (without.returncode, without.stderr.count("sign-in failed")) == (0, 1), without.stderr
     broken = run("run", "-c", config(nonsense=1), "--", "true")
     assert broken.returncode == 78
     assert "nonsense" in broken.stderr
@@ -80,3 +88,20 @@ def test_masked_output_and_the_programs_own_end(run, config, number):
     assert (result.stdout, result.returncode) == ("***\n", -number)
     assert run("run", "-c", config(), "--", "no-such-program").returncode == 127
     assert run("run", "-c", config(), "--", os.sep).returncode == 126
+
+
+def test_what_is_not_required_is_given_when_it_is_there(bao, run, config):
+    """Whichever of them comes first."""
+    secrets = {name: {"backend": "vault", "path": path, "required": name == "must"}
+               for name, path in (("must", "secret/must"), ("may", "secret/db"), ("gone", "secret/gone"))}
+    bao.put("must", key="k1k2k3k4")
+    result = run("run", "-c", config(env={}, secrets=secrets), "--", "sh", "-c", "echo $KEY $PASSWORD")
+    assert (result.stdout, result.returncode) == (f"k1k2k3k4 {PASSWORD}\n", 0), result.stderr
+    assert "secret=gone" in result.stderr
+
+
+def test_get_of_what_is_not_required_and_not_there(run, config):
+    gone = {"gone": {"backend": "vault", "path": "secret/gone", "required": False}}
+    result = run("get", "-c", config(env={}, secrets=gone), "gone.password")
+    assert (result.returncode, result.stdout) == (65, "")
+    assert "secret/gone" in result.stderr

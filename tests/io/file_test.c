@@ -202,4 +202,9 @@ Test(file, performs_a_request_with_its_limit_and_stamps, .init = enter, .fini = 
 	request.file_secret = true;
 	cr_expect_eq(file_perform(&request, clock_system(), &out, &reply, &err), -1);
 	cr_expect_eq(err.code, ERROR_INVALID);
+	cr_assert_eq(unlink(path), 0);
+	request.file_remedy = "make one";
+	cr_expect_eq(file_perform(&request, clock_system(), &out, &reply, &err), -1);
+	cr_expect_eq(err.code, ERROR_INVALID);
+	cr_expect_not_null(strstr(err.text, "No such file or directory: make one"), "%s", err.text);
 }
