@@ -207,7 +207,10 @@ static int open_all(struct broker *broker, const struct config *config, struct e
 	if (broker->parts != NULL)
 		parts_adopt(parts, broker->parts);
 	if (broker->setup.sinks && !broker->setup.once) {
-		parts->views = broker_views_new(&parts->store, broker, &broker->setup, config, err);
+		struct broker_views *old = broker->parts != NULL ? broker->parts->views : NULL;
+
+		parts->views =
+			broker_views_new(&parts->store, broker, &broker->setup, config, old, err);
 		if (parts->views == NULL) {
 			parts = parts_free(parts);
 			return -1;

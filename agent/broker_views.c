@@ -5,6 +5,7 @@
 #include "agent/broker_views.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/audit.h"
 #include "agent/publisher.h"
@@ -89,7 +90,8 @@ static struct named_sink list_sinks(const struct broker_views *views)
 		}
 		(void)snprintf(list.names[i], SINK_NAME_MAX, "socket:%s",
 			       views->config->sockets[i - files].path);
-		sink->state = "listening";
+		sink->error = socket_sink_error(views->sockets[i - files]);
+		sink->state = sink->error->code != ERROR_NONE ? "failed" : "listening";
 		sink->reads = socket_sink_requests(views->sockets[i - files]);
 		sink->connections = socket_sink_connections(views->sockets[i - files]);
 		sink->generation = views->store->generation;
@@ -178,7 +180,26 @@ static bool answer_ready(void *context, struct buf *reason)
 
 /* ---- life ---- */
 
-static int open_views(struct broker_views *views, struct error *err)
+static int open_metrics(struct broker_views *views, struct broker_views *old, struct error *err)
+{
+	const struct broker_setup *setup = views->setup;
+	const char *address = views->config->metrics_listen;
+
+	if (address == NULL)
+		return 0;
+	if (old != NULL && old->metrics != NULL &&
+	    strcmp(old->config->metrics_listen, address) == 0) {
+		views->metrics = STEAL(old->metrics);
+		metrics_listener_use(views->metrics, &views->answers);
+		return 0;
+	}
+	views->metrics =
+		metrics_listener_new(setup->loop, setup->clock, address, &views->answers, err);
+	return views->metrics != NULL ? 0 : -1;
+}
+
+/* Nothing may fail after the metrics are taken over. */
+static int open_views(struct broker_views *views, struct broker_views *old, struct error *err)
 {
 	const struct broker_setup *setup = views->setup;
 	const struct config *config = views->config;
@@ -199,16 +220,12 @@ static int open_views(struct broker_views *views, struct error *err)
 			return -1;
 		views->socket_count++;
 	}
-	if (config->metrics_listen == NULL)
-		return 0;
-	views->metrics = metrics_listener_new(setup->loop, setup->clock, config->metrics_listen,
-					      &views->answers, err);
-	return views->metrics != NULL ? 0 : -1;
+	return open_metrics(views, old, err);
 }
 
 struct broker_views *broker_views_new(const struct store *store, const struct broker *broker,
 				      const struct broker_setup *setup, const struct config *config,
-				      struct error *err)
+				      struct broker_views *old, struct error *err)
 {
 	struct broker_views *views = calloc(1, sizeof(*views));
 
@@ -222,7 +239,7 @@ struct broker_views *broker_views_new(const struct store *store, const struct br
 	views->config = config;
 	views->answers =
 		(struct socket_views){ answer_status, answer_metrics, answer_ready, views };
-	return open_views(views, err) == 0 ? views : broker_views_free(views);
+	return open_views(views, old, err) == 0 ? views : broker_views_free(views);
 }
 
 void broker_views_changed(struct broker_views *views)

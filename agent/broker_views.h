@@ -8,10 +8,11 @@
 struct broker_views;
 
 /* Opens the configuration's audit, sockets and metrics listener, on this store. What is given
- * outlives the views. */
+ * outlives the views, but for `old`: a port cannot be listened on twice, so where the address is
+ * the same its metrics listener is taken over. NULL: none. */
 struct broker_views *broker_views_new(const struct store *store, const struct broker *broker,
 				      const struct broker_setup *setup, const struct config *config,
-				      struct error *err) MUST_USE;
+				      struct broker_views *old, struct error *err) MUST_USE;
 
 /* Versions changed: those who wait for one are answered. NULL is allowed. */
 void broker_views_changed(struct broker_views *views);

@@ -6,6 +6,7 @@
 #include "agent/io/http_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -258,6 +259,32 @@ struct http_server *http_server_new(struct loop *loop, const struct clock *clock
 		return http_server_close(server);
 	}
 	return server;
+}
+
+pid_t http_server_before(const struct http_server *server)
+{
+	return server->path != NULL ? server->name.before : -1;
+}
+
+int http_server_see_to_name(struct http_server *server, struct error *err)
+{
+	enum listen_owner owner =
+		server->path != NULL ? listen_owner(server->path, &server->name) : LISTEN_OURS;
+	AUTO(closep) int fd = -1;
+
+	if (owner != LISTEN_FREE)
+		return owner == LISTEN_OURS ? HTTP_NAME_OURS : HTTP_NAME_OTHERS;
+	fd = listen_unix(server->path, server->limits.mode, &server->name, err);
+	if (fd < 0)
+		return -1;
+	/* The new socket under the old number, which libuv must not watch meanwhile. */
+	(void)uv_poll_stop(&server->listener);
+	if (dup3(fd, server->fd, O_CLOEXEC) < 0)
+		return error_errno(err, errno, "cannot listen on '%s' again", server->path);
+	if (server->resume_at == DEADLINE_NEVER &&
+	    uv_poll_start(&server->listener, UV_READABLE, on_listener) < 0)
+		return error_set(err, ERROR_EXHAUSTED, "cannot watch the listening socket");
+	return HTTP_NAME_AGAIN;
 }
 
 struct http_server *http_server_close(struct http_server *server)

@@ -90,6 +90,14 @@ struct http_server *http_server_new(struct loop *loop, const struct clock *clock
 				    const struct http_listen *listen, http_serve_fn *serve,
 				    void *context, struct error *err) MUST_USE;
 
+/* Of a unix socket: the process that answered there before, as in listen.h; -1: none. */
+pid_t http_server_before(const struct http_server *server);
+
+/* Who has the socket's name now, as in listen.h. Once it is free it is listened on again; the
+ * connections that there are stay. -1: it is free, and cannot be taken. */
+enum http_name { HTTP_NAME_OURS, HTTP_NAME_OTHERS, HTTP_NAME_AGAIN };
+int http_server_see_to_name(struct http_server *server, struct error *err) MUST_USE;
+
 /* Stops listening, removes its name if it is still its own, lets answers in flight finish and frees
  * itself, in the loop. The handler is called no more after this returns. NULL is allowed; returns
  * NULL. */

@@ -82,15 +82,36 @@ static int bind_temporary(int fd, int directory, const char *temporary, unsigned
 	return bound;
 }
 
+/* The pid of another process that answers on this socket; 0 where it is not known, -1: nobody does.
+ * A full backlog is somebody too. */
+static pid_t who_answers(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	AUTO(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return errno == EAGAIN ? 0 : -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return 0;
+	return peer.pid != getpid() ? peer.pid : -1;
+}
+
 int listen_unix(const char *path, unsigned mode, struct listen_name *ret, struct error *err)
 {
 	AUTO(closep) int fd = -1, directory = -1;
 	char temporary[TEMPORARY_MAX];
 	const char *name = path;
 	struct stat status;
+	pid_t before;
 
 	if (check_path(path, &name, err) < 0)
 		return -1;
+	before = who_answers(path);
 	directory = open_directory(path, name, err);
 	if (directory < 0)
 		return -1;
@@ -107,8 +128,19 @@ int listen_unix(const char *path, unsigned mode, struct listen_name *ret, struct
 		(void)unlinkat(directory, temporary, 0);
 		return -1;
 	}
-	*ret = (struct listen_name){ status.st_dev, status.st_ino };
+	*ret = (struct listen_name){ status.st_dev, status.st_ino, before };
 	return steal_fd(&fd);
+}
+
+enum listen_owner listen_owner(const char *path, const struct listen_name *name)
+{
+	struct stat status;
+
+	if (lstat(path, &status) < 0)
+		return LISTEN_FREE;
+	if (status.st_dev == name->device && status.st_ino == name->inode)
+		return LISTEN_OURS;
+	return S_ISSOCK(status.st_mode) && who_answers(path) < 0 ? LISTEN_FREE : LISTEN_OTHERS;
 }
 
 void listen_unlink(const char *path, const struct listen_name *name)

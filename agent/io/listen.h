@@ -13,6 +13,8 @@
 struct listen_name {
 	dev_t device;
 	ino_t inode;
+	pid_t before; /* of the process that answered there; 0: of another pid namespace; -1: none,
+			 or this one */
 };
 
 /* Returns the descriptor. The name goes from whatever socket had it to this one, which has `mode`
@@ -20,6 +22,14 @@ struct listen_name {
  * an error. */
 int listen_unix(const char *path, unsigned mode, struct listen_name *ret,
 		struct error *err) MUST_USE;
+
+/* Who has the name now. */
+enum listen_owner {
+	LISTEN_OURS,
+	LISTEN_FREE,   /* it is gone, or nobody answers there any more */
+	LISTEN_OTHERS, /* another process answers there */
+};
+enum listen_owner listen_owner(const char *path, const struct listen_name *name);
 
 /* Removes the name unless somebody else has taken it since. */
 void listen_unlink(const char *path, const struct listen_name *name);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/base/log.h"
 #include "agent/base/text.h"
 #include "agent/io/http_server.h"
 #include "agent/sink/format.h"
@@ -18,7 +19,10 @@
 /* Working memory larger than this goes back after each answer. */
 #define TEXT_KEPT ((size_t)16 << 10)
 
-enum { MARK_SIZE = 17 };
+enum {
+	MARK_SIZE = 17,
+	NAME_AGAIN_MS = 5000, /* how often a name that another process has is looked at */
+};
 
 struct socket_sink {
 	const struct clock *clock;
@@ -28,6 +32,9 @@ struct socket_sink {
 	const struct socket_views *views;
 	struct audit *audit;
 	struct http_server *server;
+	struct loop_watch *watch; /* of the name */
+	struct loop_timer *timer; /* while another process has it */
+	struct error lost;	  /* why nobody finds us; code NONE: the name is ours */
 	uid_t own_uid;
 	struct buf text;
 };
@@ -413,6 +420,49 @@ static void serve(void *context, struct http_call *call, const struct http_head 
 		answer_status(&asked, 404);
 }
 
+/* ---- the name ---- */
+
+/* Two agents on one path: the younger has it, and the older gets it back when that one has ended.
+ */
+static void see_to_name(void *context)
+{
+	struct socket_sink *sink = context;
+	bool news = sink->lost.code == ERROR_NONE;
+	struct error err = ERROR_INIT;
+	int found = http_server_see_to_name(sink->server, &err);
+
+	if (found == HTTP_NAME_OTHERS)
+		(void)error_set(
+			&err, ERROR_UNAVAILABLE,
+			"another process has taken '%.150s': end it, or give it another path",
+			sink->socket->path);
+	sink->lost = err;
+	loop_timer_set(sink->timer, err.code != ERROR_NONE
+					    ? clock_now(sink->clock).boot_ms + NAME_AGAIN_MS
+					    : DEADLINE_NEVER);
+	if (err.code != ERROR_NONE && news)
+		log_error("no client finds the socket", LOG_ERR(&err));
+	else if (found == HTTP_NAME_AGAIN)
+		log_warn("listening again: the socket's name was gone",
+			 LOG_STR("path", sink->socket->path));
+}
+
+static int watch_name(struct socket_sink *sink, struct loop *loop, struct error *err)
+{
+	pid_t before = http_server_before(sink->server);
+
+	if (before >= 0)
+		log_warn(
+			"another process answered on the socket and is found no more: two agents "
+			"on one path?",
+			LOG_STR("path", sink->socket->path), LOG_NUM("pid", before));
+	sink->timer = loop_timer_new(loop, see_to_name, sink, err);
+	if (sink->timer == NULL)
+		return -1;
+	sink->watch = loop_watch_new(loop, sink->socket->path, see_to_name, sink, err);
+	return sink->watch != NULL ? 0 : -1;
+}
+
 struct socket_sink *socket_sink_new(struct loop *loop, const struct clock *clock,
 				    const struct config *config, const struct config_socket *socket,
 				    const struct store *store, const struct socket_views *views,
@@ -442,7 +492,9 @@ struct socket_sink *socket_sink_new(struct loop *loop, const struct clock *clock
 		.text = BUF_INIT(VIEW_MAX),
 	};
 	sink->server = http_server_new(loop, clock, &listen, serve, sink, err);
-	return sink->server != NULL ? sink : socket_sink_close(sink);
+	if (sink->server == NULL || watch_name(sink, loop, err) < 0)
+		return socket_sink_close(sink);
+	return sink;
 }
 
 void socket_sink_changed(struct socket_sink *sink)
@@ -454,10 +506,18 @@ struct socket_sink *socket_sink_close(struct socket_sink *sink)
 {
 	if (sink == NULL)
 		return NULL;
+	(void)loop_watch_free(sink->watch);
+	if (sink->timer != NULL)
+		(void)loop_timer_free(sink->timer);
 	(void)http_server_close(sink->server);
 	buf_deinit(&sink->text);
 	free(sink);
 	return NULL;
+}
+
+const struct error *socket_sink_error(const struct socket_sink *sink)
+{
+	return &sink->lost;
 }
 
 uint64_t socket_sink_requests(const struct socket_sink *sink)

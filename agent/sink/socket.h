@@ -37,6 +37,9 @@ void socket_sink_changed(struct socket_sink *sink);
  * the connections end in the loop within 2 s. Returns NULL; NULL is allowed. */
 struct socket_sink *socket_sink_close(struct socket_sink *sink);
 
+/* What keeps clients from finding it; code NONE: nothing. */
+const struct error *socket_sink_error(const struct socket_sink *sink);
+
 uint64_t socket_sink_requests(const struct socket_sink *sink);
 uint64_t socket_sink_connections(const struct socket_sink *sink);
 
@@ -45,5 +48,7 @@ struct metrics_listener;
 struct metrics_listener *metrics_listener_new(struct loop *loop, const struct clock *clock,
 					      const char *address, const struct socket_views *views,
 					      struct error *err) MUST_USE;
+/* Answers from other views from now on. */
+void metrics_listener_use(struct metrics_listener *listener, const struct socket_views *views);
 struct metrics_listener *metrics_listener_close(struct metrics_listener *listener);
 uint16_t metrics_listener_port(const struct metrics_listener *listener);

@@ -110,6 +110,11 @@ struct metrics_listener *metrics_listener_new(struct loop *loop, const struct cl
 	return listener;
 }
 
+void metrics_listener_use(struct metrics_listener *listener, const struct socket_views *views)
+{
+	listener->views = views;
+}
+
 struct metrics_listener *metrics_listener_close(struct metrics_listener *listener)
 {
 	if (listener == NULL)

@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 
 import pytest
+import yaml
 
 from conftest import wait_until
 from sidecar import Sidecar
@@ -25,13 +27,14 @@ def serve(agent, run, tmp_path):
     """A sidecar on an encrypted file, with limits that let everybody in."""
     started = []
 
-    def serve(**limits):
+    def serve(metrics=None, **limits):
         assert run("secrets", "init").returncode == 0
         assert run("secrets", "set", "app.key", input="k" * 60000).returncode == 0
         config = {
             "backends": {"local": {"type": "sops", "file": "secrets.enc.yaml"}},
             "secrets": {"app": {"backend": "local", "path": "app"}},
             "sinks": {"socket": {"path": str(tmp_path / "agent.sock"), **limits}},
+            **({"metrics": metrics} if metrics else {}),
         }
         started.append(Sidecar(agent, tmp_path, config).start().wait_ready())
         return started[-1]
@@ -139,3 +142,58 @@ def test_term_ends_it_and_its_name_while_clients_wait(serve):
     assert waiting.recv(12) == b"HTTP/1.1 304"
     assert idle.recv(1) == b""
     assert not os.path.exists(sidecar.socket)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_two_agents_on_one_path_are_told_of_and_the_older_gets_it_back(serve, agent, tmp_path, number):
+    """Whether the younger took its name away or died and left it."""
+    older = serve()
+    held = connect(older)
+    folder = tmp_path / "younger"
+    folder.mkdir()
+    config = yaml.safe_load(open(older.file))
+    config["backends"]["local"]["file"] = str(tmp_path / "secrets.enc.yaml")
+    younger = Sidecar(agent, folder, config, environment={"HOME": str(tmp_path)})
+    younger.socket = older.socket
+    younger.start()
+    try:
+        wait_until(lambda: f"pid={older.process.pid}" in younger.read_log(), 10, younger.read_log())
+        wait_until(lambda: "no client finds the socket" in older.read_log(), 10, older.read_log())
+        assert younger.get("/v1/live")[0] == 200
+        younger.stop(number)
+        wait_until(lambda: "listening again" in older.read_log(), 10, older.read_log())
+        assert older.get("/v1/secrets/app")[0] == 200
+        held.sendall(GET)
+        assert held.recv(12) == b"HTTP/1.1 200", "who was connected stays so"
+        assert next(s for s in older.status()["sinks"] if s["name"].startswith("socket"))["state"] == "listening"
+    finally:
+        if younger.process.poll() is None:
+            younger.stop(signal.SIGKILL)
+
+
+def test_a_reload_or_a_stale_socket_is_no_second_agent(serve, agent, tmp_path):
+    sidecar = serve()
+    sidecar.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "configuration reloaded" in sidecar.read_log(), 10, sidecar.read_log())
+    assert sidecar.get("/v1/live")[0] == 200
+    sidecar.stop(signal.SIGKILL)
+    assert os.path.exists(sidecar.socket)
+    sidecar.start().wait_ready()
+    assert "two agents" not in sidecar.read_log() and "no client finds" not in sidecar.read_log()
+
+
+def test_metrics_are_still_answered_after_a_reload(serve):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    sidecar = serve(metrics={"listen": f"127.0.0.1:{port}"})
+
+    def metrics():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
+            return reply.read()
+
+    assert b"agent_ready 1" in metrics()
+    sidecar.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "reloaded" in sidecar.read_log(), 10, sidecar.read_log())
+    assert "configuration reloaded" in sidecar.read_log(), sidecar.read_log()
+    wait_until(lambda: b"agent_ready 1" in metrics(), 5, "metrics")

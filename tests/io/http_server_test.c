@@ -2,11 +2,13 @@
 #include "agent/io/http_server.h"
 
 #include <criterion/criterion.h>
+#include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "agent/io/listen.h"
 #include "tests/io/http_harness.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -432,6 +434,58 @@ Test(http_server_made, stops_accepting_before_descriptors_run_out_and_resumes)
 	cr_expect_eq(answered, ARRAY_SIZE(fds), "some connections were dropped");
 	close_server();
 	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* A socket of this name that another process answers on, until it is told to end. */
+static pid_t take_name(const char *path, int *ret_end)
+{
+	struct error err = ERROR_INIT;
+	struct listen_name name;
+	int ready[2], end[2];
+	char byte;
+	pid_t pid;
+
+	cr_assert(pipe(ready) == 0 && pipe(end) == 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)close(end[1]);
+		if (listen_unix(path, 0600, &name, &err) < 0)
+			_exit(1);
+		(void)!write(ready[1], "r", 1);
+		(void)!read(end[0], &byte, 1);
+		_exit(name.before == getppid() ? 0 : 2);
+	}
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	*ret_end = end[1];
+	return pid;
+}
+
+Test(http_server, gets_its_name_back_when_who_took_it_has_ended)
+{
+	struct error err = ERROR_INIT;
+	int held = client_open(&harness), end, status;
+	pid_t other;
+
+	cr_expect_eq(status_of(client_ask(&harness, held, GET("/"))), 200);
+	cr_expect_eq(http_server_before(server), -1);
+	cr_expect_eq(http_server_see_to_name(server, &err), HTTP_NAME_OURS);
+
+	other = take_name(harness.path, &end);
+	cr_expect_eq(http_server_see_to_name(server, &err), HTTP_NAME_OTHERS);
+	cr_expect_eq(status_of(client_ask(&harness, held, GET("/"))), 200);
+	(void)close(end);
+	cr_assert_eq(waitpid(other, &status, 0), other);
+	cr_expect_eq(WEXITSTATUS(status), 0, "it knew whom it took the name from");
+
+	/* It died: its name stands, and nobody answers. */
+	cr_expect_eq(http_server_see_to_name(server, &err), HTTP_NAME_AGAIN, "%s", err.text);
+	cr_expect_eq(status_of(client_ask(&harness, held, GET("/"))), 200);
+	cr_expect_eq(status_of(ask(&harness, GET("/"))), 200);
+	/* The name alone is removed. */
+	cr_assert_eq(unlink(harness.path), 0);
+	cr_expect_eq(http_server_see_to_name(server, &err), HTTP_NAME_AGAIN, "%s", err.text);
+	cr_expect_eq(status_of(ask(&harness, GET("/"))), 200);
+	(void)close(held);
 }
 
 Test(http_server_made, replaces_a_stale_socket_with_the_right_mode)
