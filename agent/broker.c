@@ -242,7 +242,10 @@ struct broker *broker_new(const struct broker_setup *setup, struct error *err)
 		.hooks = setup->listener->hooks,
 	};
 	broker->timer = loop_timer_new(setup->loop, tick, broker, err);
-	if (broker->timer == NULL || open_all(broker, setup->config, err) < 0)
+	if (broker->timer == NULL)
+		return broker_free(broker);
+	loop_timer_heed_steps(broker->timer);
+	if (open_all(broker, setup->config, err) < 0)
 		return broker_free(broker);
 	return broker;
 }

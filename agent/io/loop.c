@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deadlines are timerfds on CLOCK_BOOTTIME, since libuv's own timers stand still while the machine
- * sleeps. One more timerfd, on CLOCK_REALTIME and armed for the end of time, is canceled by the
- * kernel when somebody steps the clock: that wakes every timer of the loop. (CLOCK_BOOTTIME takes
- * the same flag and does nothing with it.) Each user's struct starts with its libuv handle and is
- * freed in that handle's close callback.
+ * Deadlines are kept in CLOCK_BOOTTIME, since libuv's own timers stand still while the machine
+ * sleeps. Setting one only notes it: before the loop waits it tells those that are due and sets one
+ * timerfd to the earliest of the others, if that has changed. One more timerfd, on CLOCK_REALTIME
+ * and armed for the end of time, is canceled by the kernel when somebody steps the clock.
+ * (CLOCK_BOOTTIME takes the same flag and does nothing with it.) Each user's struct that starts
+ * with a libuv handle is freed in that handle's close callback.
  */
 #include "agent/io/loop.h"
 
@@ -21,10 +22,14 @@
 /* Turns that loop_free gives to close callbacks; those may close further handles. */
 enum { CLOSE_TURNS = 16 };
 
+/* One timer's news makes another due, so they are told in rounds; after so many what the loop
+ * watches has its turn. */
+enum { ROUNDS_A_TURN = 4 };
+
 /* As far as the kernel counts in a timerfd: the year 2262. */
 #define END_OF_TIME_S ((time_t)(INT64_MAX / 1000000000))
 
-struct step_watch {
+struct clock_watch {
 	uv_poll_t poll; /* first: freed when closed */
 	struct loop *loop;
 	int fd;
@@ -32,18 +37,22 @@ struct step_watch {
 
 struct loop {
 	uv_loop_t uv;
-	struct step_watch *step;
+	uv_prepare_t before_wait;
+	uv_idle_t no_wait; /* while it is active the loop does not wait */
+	struct clock_watch *deadline, *step;
+	int64_t armed_at; /* what `deadline` is set to */
 	LIST_HEAD(, loop_timer) timers;
 };
 
 struct loop_timer {
-	uv_poll_t poll; /* first: freed when closed */
 	LIST_ENTRY(loop_timer) entry;
 	struct loop *loop;
 	loop_timer_fn *fired;
 	void *context;
-	int fd;
+	int64_t deadline;
+	bool heeds_steps;
 	bool stepped; /* the clock was stepped and `fired` has not been told yet */
+	bool told;    /* in this round */
 };
 
 uv_loop_t *loop_uv(struct loop *loop)
@@ -66,6 +75,8 @@ void loop_close_and_free(uv_handle_t *handle)
 	uv_close(handle, free_closed);
 }
 
+/* ---- the kernel's two timers ---- */
+
 static void arm_step(int fd)
 {
 	struct itimerspec never = { .it_value = { .tv_sec = END_OF_TIME_S } };
@@ -73,31 +84,10 @@ static void arm_step(int fd)
 	(void)timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
 }
 
-/* Any of the callbacks may free any of the timers: start again from the head after each. */
-static void tell_all_timers(struct loop *loop)
-{
-	struct loop_timer *timer;
-
-	LIST_FOREACH(timer, &loop->timers, entry)
-	{
-		timer->stepped = true;
-	}
-	for (;;) {
-		LIST_FOREACH(timer, &loop->timers, entry)
-		{
-			if (timer->stepped)
-				break;
-		}
-		if (timer == NULL)
-			return;
-		timer->stepped = false;
-		timer->fired(timer->context);
-	}
-}
-
 static void on_step(uv_poll_t *poll, int status, int events)
 {
-	struct step_watch *step = CONTAINER_OF(poll, struct step_watch, poll);
+	struct clock_watch *step = CONTAINER_OF(poll, struct clock_watch, poll);
+	struct loop_timer *timer;
 	uint64_t count;
 
 	(void)status;
@@ -105,40 +95,154 @@ static void on_step(uv_poll_t *poll, int status, int events)
 	if (read(step->fd, &count, sizeof(count)) < 0 && errno != ECANCELED)
 		return;
 	arm_step(step->fd);
-	tell_all_timers(step->loop);
+	LIST_FOREACH(timer, &step->loop->timers, entry)
+	{
+		timer->stepped = timer->heeds_steps;
+	}
 }
 
-static void on_step_closed(uv_handle_t *handle)
+static void arm_deadline(struct loop *loop, int64_t boot_ms)
 {
-	struct step_watch *step = CONTAINER_OF(handle, struct step_watch, poll);
+	struct itimerspec deadline = { 0 };
 
-	(void)close(step->fd);
-	wipe_free(step);
+	if (boot_ms == loop->armed_at)
+		return;
+	if (boot_ms != DEADLINE_NEVER) {
+		deadline.it_value.tv_sec = boot_ms / 1000;
+		deadline.it_value.tv_nsec = boot_ms % 1000 * 1000000;
+	}
+	(void)timerfd_settime(loop->deadline->fd, TFD_TIMER_ABSTIME, &deadline, NULL);
+	loop->armed_at = boot_ms;
 }
 
-static int start_step_watch(struct loop *loop, struct error *err)
+/* Ends the wait; who is due is found before the next. */
+static void on_deadline(uv_poll_t *poll, int status, int events)
 {
-	struct step_watch *step = wipe_calloc(1, sizeof(*step));
+	struct clock_watch *deadline = CONTAINER_OF(poll, struct clock_watch, poll);
+	uint64_t count;
+
+	(void)status;
+	(void)events;
+	if (read(deadline->fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
+		deadline->loop->armed_at = DEADLINE_NEVER;
+}
+
+static struct clock_watch *watch_clock(struct loop *loop, clockid_t clock, uv_poll_cb called,
+				       struct error *err)
+{
+	struct clock_watch *watch = wipe_calloc(1, sizeof(*watch));
 	int status;
 
-	if (step == NULL)
-		return error_no_memory(err);
-	step->loop = loop;
-	step->fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (step->fd < 0) {
-		wipe_free(step);
-		return error_errno(err, errno, "cannot watch the clock");
+	if (watch == NULL) {
+		(void)error_no_memory(err);
+		return NULL;
 	}
-	status = uv_poll_init(&loop->uv, &step->poll, step->fd);
+	watch->loop = loop;
+	watch->fd = timerfd_create(clock, TFD_NONBLOCK | TFD_CLOEXEC);
+	status = watch->fd < 0 ? -errno : uv_poll_init(&loop->uv, &watch->poll, watch->fd);
 	if (status < 0) {
-		(void)close(step->fd);
-		wipe_free(step);
-		return loop_error(err, status, "watch the clock");
+		closep(&watch->fd);
+		wipe_free(watch);
+		(void)loop_error(err, status, "watch the clock");
+		return NULL;
 	}
-	loop->step = step;
-	arm_step(step->fd);
-	(void)uv_poll_start(&step->poll, UV_READABLE, on_step);
-	uv_unref((uv_handle_t *)&step->poll);
+	(void)uv_poll_start(&watch->poll, UV_READABLE, called);
+	uv_unref((uv_handle_t *)&watch->poll);
+	return watch;
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+	struct clock_watch *watch = CONTAINER_OF(handle, struct clock_watch, poll);
+
+	(void)close(watch->fd);
+	wipe_free(watch);
+}
+
+static void unwatch_clock(struct clock_watch *watch)
+{
+	if (watch != NULL)
+		uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
+/* ---- who is due ---- */
+
+static bool is_due(const struct loop_timer *timer, int64_t now)
+{
+	return timer->stepped || timer->deadline <= now;
+}
+
+/* Not yet told in this round, due, and the earliest of those. */
+static struct loop_timer *next_to_tell(struct loop *loop, int64_t now)
+{
+	struct loop_timer *timer, *earliest = NULL;
+
+	LIST_FOREACH(timer, &loop->timers, entry)
+	{
+		if (!timer->told && is_due(timer, now) &&
+		    (earliest == NULL || timer->deadline < earliest->deadline))
+			earliest = timer;
+	}
+	return earliest;
+}
+
+/* Any of the callbacks may free any of the timers: look anew after each. False: nobody was due. */
+static bool tell_round(struct loop *loop)
+{
+	int64_t now = clock_now(clock_system()).boot_ms;
+	struct loop_timer *timer;
+	bool any = false;
+
+	LIST_FOREACH(timer, &loop->timers, entry)
+	{
+		timer->told = false;
+	}
+	while ((timer = next_to_tell(loop, now)) != NULL) {
+		if (timer->deadline <= now)
+			timer->deadline = DEADLINE_NEVER;
+		timer->stepped = false;
+		timer->told = true;
+		timer->fired(timer->context);
+		any = true;
+	}
+	return any;
+}
+
+static void go_on(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
+static void before_wait(uv_prepare_t *prepare)
+{
+	struct loop *loop = CONTAINER_OF(prepare, struct loop, before_wait);
+	int64_t next = DEADLINE_NEVER;
+	struct loop_timer *timer;
+
+	for (unsigned round = 0; round < ROUNDS_A_TURN && tell_round(loop); round++)
+		;
+	LIST_FOREACH(timer, &loop->timers, entry)
+	{
+		next = deadline_earlier(next, timer->deadline);
+	}
+	(void)uv_idle_stop(&loop->no_wait);
+	if (next > clock_now(clock_system()).boot_ms)
+		arm_deadline(loop, next);
+	else
+		(void)uv_idle_start(&loop->no_wait, go_on);
+}
+
+/* ---- life ---- */
+
+static int start_clocks(struct loop *loop, struct error *err)
+{
+	loop->deadline = watch_clock(loop, CLOCK_BOOTTIME, on_deadline, err);
+	if (loop->deadline == NULL)
+		return -1;
+	loop->step = watch_clock(loop, CLOCK_REALTIME, on_step, err);
+	if (loop->step == NULL)
+		return -1;
+	arm_step(loop->step->fd);
 	return 0;
 }
 
@@ -154,15 +258,18 @@ struct loop *loop_new(struct error *err)
 		return NULL;
 	}
 	LIST_INIT(&loop->timers);
+	loop->armed_at = DEADLINE_NEVER;
 	status = uv_loop_init(&loop->uv);
 	if (status < 0) {
 		(void)loop_error(err, status, "start the event loop");
 		wipe_free(loop);
 		return NULL;
 	}
-	if (start_step_watch(loop, err) < 0)
-		return loop_free(loop);
-	return loop;
+	(void)uv_idle_init(&loop->uv, &loop->no_wait);
+	(void)uv_prepare_init(&loop->uv, &loop->before_wait);
+	(void)uv_prepare_start(&loop->before_wait, before_wait);
+	uv_unref((uv_handle_t *)&loop->before_wait);
+	return start_clocks(loop, err) == 0 ? loop : loop_free(loop);
 }
 
 void loop_run(struct loop *loop)
@@ -181,8 +288,11 @@ struct loop *loop_free(struct loop *loop)
 
 	if (loop == NULL)
 		return NULL;
-	if (loop->step != NULL)
-		uv_close((uv_handle_t *)&loop->step->poll, on_step_closed);
+	assert(LIST_EMPTY(&loop->timers));
+	unwatch_clock(loop->deadline);
+	unwatch_clock(loop->step);
+	uv_close((uv_handle_t *)&loop->no_wait, NULL);
+	uv_close((uv_handle_t *)&loop->before_wait, NULL);
 	status = uv_loop_close(&loop->uv);
 	for (int i = 0; i < CLOSE_TURNS && status == UV_EBUSY; i++) {
 		(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
@@ -193,32 +303,10 @@ struct loop *loop_free(struct loop *loop)
 	return NULL;
 }
 
-static void on_deadline(uv_poll_t *poll, int status, int events)
-{
-	struct loop_timer *timer = CONTAINER_OF(poll, struct loop_timer, poll);
-	uint64_t count;
-
-	(void)status;
-	(void)events;
-	/* Set anew since it became readable: nothing to read, and the new deadline is not over. */
-	if (read(timer->fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
-		return;
-	timer->fired(timer->context);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-	struct loop_timer *timer = CONTAINER_OF(handle, struct loop_timer, poll);
-
-	(void)close(timer->fd);
-	wipe_free(timer);
-}
-
 struct loop_timer *loop_timer_new(struct loop *loop, loop_timer_fn *fired, void *context,
 				  struct error *err)
 {
 	struct loop_timer *timer = wipe_calloc(1, sizeof(*timer));
-	int status;
 
 	if (timer == NULL) {
 		(void)error_no_memory(err);
@@ -227,36 +315,21 @@ struct loop_timer *loop_timer_new(struct loop *loop, loop_timer_fn *fired, void 
 	timer->loop = loop;
 	timer->fired = fired;
 	timer->context = context;
-	timer->fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (timer->fd < 0) {
-		(void)error_errno(err, errno, "cannot make a timer");
-		wipe_free(timer);
-		return NULL;
-	}
-	status = uv_poll_init(&loop->uv, &timer->poll, timer->fd);
-	if (status < 0) {
-		(void)loop_error(err, status, "watch a timer");
-		(void)close(timer->fd);
-		wipe_free(timer);
-		return NULL;
-	}
-	(void)uv_poll_start(&timer->poll, UV_READABLE, on_deadline);
+	timer->deadline = DEADLINE_NEVER;
+	/* Whoever may be told keeps the loop running. */
+	uv_ref((uv_handle_t *)&loop->before_wait);
 	LIST_INSERT_HEAD(&loop->timers, timer, entry);
 	return timer;
 }
 
 void loop_timer_set(struct loop_timer *timer, int64_t boot_ms)
 {
-	struct itimerspec deadline = { 0 };
+	timer->deadline = boot_ms;
+}
 
-	if (boot_ms != DEADLINE_NEVER) {
-		/* Zero would disarm; what is over is over at once. */
-		int64_t ms = boot_ms > 0 ? boot_ms : 1;
-
-		deadline.it_value.tv_sec = ms / 1000;
-		deadline.it_value.tv_nsec = ms % 1000 * 1000000;
-	}
-	(void)timerfd_settime(timer->fd, TFD_TIMER_ABSTIME, &deadline, NULL);
+void loop_timer_heed_steps(struct loop_timer *timer)
+{
+	timer->heeds_steps = true;
 }
 
 struct loop_timer *loop_timer_free(struct loop_timer *timer)
@@ -264,7 +337,9 @@ struct loop_timer *loop_timer_free(struct loop_timer *timer)
 	if (timer == NULL)
 		return NULL;
 	LIST_REMOVE(timer, entry);
-	uv_close((uv_handle_t *)&timer->poll, on_timer_closed);
+	if (LIST_EMPTY(&timer->loop->timers))
+		uv_unref((uv_handle_t *)&timer->loop->before_wait);
+	wipe_free(timer);
 	return NULL;
 }
 

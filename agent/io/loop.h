@@ -22,14 +22,17 @@ void loop_stop(struct loop *loop);
  * something is left. */
 struct loop *loop_free(struct loop *loop);
 
-/* One deadline in boot time (counts through suspend). `fired` is called once per deadline set;
- * DEADLINE_NEVER disarms. Also called, with the deadline kept, when somebody stepped the real-time
- * clock: deadlines may have moved. */
+/* One deadline in boot time (counts through suspend). `fired` is called once per deadline set, from
+ * the loop, never from within loop_timer_set; DEADLINE_NEVER disarms. Setting costs no system call.
+ */
 struct loop_timer;
 typedef void loop_timer_fn(void *context);
 struct loop_timer *loop_timer_new(struct loop *loop, loop_timer_fn *fired, void *context,
 				  struct error *err) MUST_USE;
 void loop_timer_set(struct loop_timer *timer, int64_t boot_ms);
+/* `fired` is called too, with the deadline kept, when somebody stepped the real-time clock: for
+ * whoever works deadlines out of it. */
+void loop_timer_heed_steps(struct loop_timer *timer);
 struct loop_timer *loop_timer_free(struct loop_timer *timer);
 
 struct loop_signal;

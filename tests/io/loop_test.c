@@ -133,6 +133,38 @@ Test(loop, readers_hear_of_bytes_and_of_the_end)
 	(void)loop_free(loop);
 }
 
+static void due_again(void *context)
+{
+	(void)context;
+	loop_timer_set(timers[0], 0);
+}
+
+static void stop_reading(void *context)
+{
+	(void)context;
+	note('r');
+	reader = loop_reader_free(reader);
+	timers[0] = loop_timer_free(timers[0]);
+	timers[1] = loop_timer_free(timers[1]);
+}
+
+Test(loop, a_timer_that_is_always_due_leaves_others_their_turn, .timeout = 30)
+{
+	loop = loop_new(&err);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	reader = loop_reader_new(loop, ends[0], stop_reading, NULL, &err);
+	timers[0] = loop_timer_new(loop, due_again, NULL, &err);
+	timers[1] = loop_timer_new(loop, first_fired, NULL, &err);
+	loop_timer_set(timers[0], 0);
+	loop_timer_set(timers[1], clock_now(clock_system()).boot_ms);
+	cr_expect_eq(write(ends[1], "b", 1), 1);
+	loop_run(loop); /* ends when both have had theirs */
+	cr_expect_str_eq(order, "1r");
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	cr_expect_null(loop_free(loop));
+}
+
 /* The watched file is DIR/file, reached as kubelet makes it: DIR/file -> ..data/file, ..data ->
  * one/. */
 static char directory[64];
