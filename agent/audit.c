@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/buf.h"
@@ -21,11 +22,46 @@ enum { NAME_SHOWN = 256, LINE_MAX_BYTES = PIPE_BUF };
 
 struct audit {
 	const struct clock *clock;
+	const char *path; /* NULL: standard error */
 	int fd;
-	bool owned;
+	dev_t device; /* of the file that is open */
+	ino_t inode;
 	uint64_t dropped;
 	struct buf line;
 };
+
+/* The file that stands is kept when there can be no new one. */
+static int open_file(struct audit *audit)
+{
+	struct stat status;
+	int fd =
+		open(audit->path,
+		     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+		     0600);
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &status) == 0) {
+		audit->device = status.st_dev;
+		audit->inode = status.st_ino;
+	}
+	if (audit->fd >= 0)
+		(void)close(audit->fd);
+	audit->fd = fd;
+	return 0;
+}
+
+/* One call a line, so that not even the first line after a rotation goes to the old file. */
+static void see_to_file(struct audit *audit)
+{
+	struct stat status;
+
+	if (audit->path == NULL ||
+	    (lstat(audit->path, &status) == 0 && status.st_dev == audit->device &&
+	     status.st_ino == audit->inode))
+		return;
+	(void)open_file(audit);
+}
 
 struct audit *audit_open(const char *target, const struct clock *clock, struct error *err)
 {
@@ -40,12 +76,9 @@ struct audit *audit_open(const char *target, const struct clock *clock, struct e
 	audit->line = BUF_INIT(LINE_MAX_BYTES);
 	if (strcmp(target, "stderr") == 0)
 		return audit;
-	audit->owned = true;
-	audit->fd =
-		open(target,
-		     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-		     0600);
-	if (audit->fd < 0) {
+	audit->path = target;
+	audit->fd = -1;
+	if (open_file(audit) < 0) {
 		(void)error_errno(err, errno, "cannot open the audit file '%.200s'", target);
 		return audit_close(audit);
 	}
@@ -56,7 +89,7 @@ struct audit *audit_close(struct audit *audit)
 {
 	if (audit == NULL)
 		return NULL;
-	if (audit->owned && audit->fd >= 0)
+	if (audit->path != NULL && audit->fd >= 0)
 		(void)close(audit->fd);
 	buf_deinit(&audit->line);
 	free(audit);
@@ -87,9 +120,11 @@ static void begin(struct audit *audit, const char *event)
 
 static void end(struct audit *audit)
 {
-	struct pollfd room = { .fd = audit->fd, .events = POLLOUT };
+	struct pollfd room = { .events = POLLOUT };
 	ssize_t written;
 
+	see_to_file(audit);
+	room.fd = audit->fd;
 	buf_puts(&audit->line, "}\n");
 	if (audit->line.failed || poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) {
 		audit->dropped++;

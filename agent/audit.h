@@ -12,7 +12,9 @@
 
 enum audit_result { AUDIT_OK, AUDIT_NOT_FOUND, AUDIT_NOT_FETCHED };
 
-/* `target` is a file's path (made 0600, appended to) or "stderr". The clock outlives the audit. */
+/* `target` is a file's path (made 0600, appended to) or "stderr". A file that is renamed or removed
+ * is made anew for the next line: rotation needs no signal. The path and the clock outlive the
+ * audit. */
 struct audit;
 struct audit *audit_open(const char *target, const struct clock *clock, struct error *err) MUST_USE;
 struct audit *audit_close(struct audit *audit); /* returns NULL; NULL is allowed */

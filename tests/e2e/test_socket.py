@@ -27,14 +27,14 @@ def serve(agent, run, tmp_path):
     """A sidecar on an encrypted file, with limits that let everybody in."""
     started = []
 
-    def serve(metrics=None, **limits):
+    def serve(more=None, **limits):
         assert run("secrets", "init").returncode == 0
         assert run("secrets", "set", "app.key", input="k" * 60000).returncode == 0
         config = {
             "backends": {"local": {"type": "sops", "file": "secrets.enc.yaml"}},
             "secrets": {"app": {"backend": "local", "path": "app"}},
             "sinks": {"socket": {"path": str(tmp_path / "agent.sock"), **limits}},
-            **({"metrics": metrics} if metrics else {}),
+            **(more or {}),
         }
         started.append(Sidecar(agent, tmp_path, config).start().wait_ready())
         return started[-1]
@@ -186,7 +186,7 @@ def test_metrics_are_still_answered_after_a_reload(serve):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    sidecar = serve(metrics={"listen": f"127.0.0.1:{port}"})
+    sidecar = serve({"metrics": {"listen": f"127.0.0.1:{port}"}})
 
     def metrics():
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
@@ -197,3 +197,17 @@ def test_metrics_are_still_answered_after_a_reload(serve):
     wait_until(lambda: "reloaded" in sidecar.read_log(), 10, sidecar.read_log())
     assert "configuration reloaded" in sidecar.read_log(), sidecar.read_log()
     wait_until(lambda: b"agent_ready 1" in metrics(), 5, "metrics")
+
+
+def test_the_audit_goes_on_in_a_new_file_after_a_rotation(serve, tmp_path):
+    log = tmp_path / "audit.log"
+    sidecar = serve({"audit": {"file": str(log)}})
+    assert sidecar.get("/v1/secrets/app/key")[0] == 200
+    log.rename(tmp_path / "audit.log.1")
+    assert sidecar.get("/v1/secrets/app/none")[0] == 404
+    old, new = ([json.loads(line) for line in path.read_text().splitlines()] for path in (tmp_path / "audit.log.1", log))
+    assert [line["result"] for line in old if line["event"] == "read"] == ["ok"]
+    assert [(line["result"], line["secret"], line["uid"], line["pid"]) for line in new] == [
+        ("not_found", "app", os.getuid(), os.getpid())
+    ]
+    assert log.stat().st_mode & 0o777 == 0o600
