@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/metrics.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/macros.h"
 #include "agent/base/text.h"
 
-/* From a request inside a host to the time-out of a whole one. */
-static const int64_t bounds_ms[HISTOGRAM_BOUNDS] = { 5,	  10,	25,   50,   100,   250,
-						     500, 1000, 2500, 5000, 10000, 15000 };
+/* From work in memory, over a request inside a host, to the time-out of a whole one. */
+static const int64_t bounds_us[HISTOGRAM_BOUNDS] = {
+	50,    100,    250,    500,    1000,	2500,	 5000,	   10000,
+	25000, 100000, 250000, 500000, 1000000, 2500000, 10000000, 15000000,
+};
 
 static void put_help(struct buf *buf, const char *help)
 {
@@ -106,15 +109,32 @@ void metrics_seconds(struct buf *buf, const char *name, const struct metric_labe
 
 void histogram_add(struct histogram *histogram, int64_t ms)
 {
+	histogram_add_us(histogram, ms * 1000);
+}
+
+void histogram_add_us(struct histogram *histogram, int64_t us)
+{
 	size_t bucket = 0;
 
 	/* A clock that stepped back took no time. */
-	if (ms < 0)
-		ms = 0;
-	while (bucket < HISTOGRAM_BOUNDS && ms > bounds_ms[bucket])
+	if (us < 0)
+		us = 0;
+	while (bucket < HISTOGRAM_BOUNDS && us > bounds_us[bucket])
 		bucket++;
 	histogram->buckets[bucket]++;
-	histogram->sum_ms += (uint64_t)ms;
+	histogram->sum_us += (uint64_t)us;
+}
+
+/* Seconds, without zeros at the end. */
+static void put_us(struct buf *buf, uint64_t us)
+{
+	char digits[32];
+	int len = snprintf(digits, sizeof(digits), "%llu.%06u", (unsigned long long)(us / 1000000),
+			   (unsigned)(us % 1000000));
+
+	while (digits[len - 1] == '0' && digits[len - 2] != '.')
+		len--;
+	buf_put(buf, digits, (size_t)len);
 }
 
 void metrics_histogram(struct buf *buf, const char *name, const struct metric_label *labels,
@@ -126,7 +146,7 @@ void metrics_histogram(struct buf *buf, const char *name, const struct metric_la
 		AUTO(buf_deinit) struct buf bound = BUF_INIT(32);
 
 		if (i < HISTOGRAM_BOUNDS)
-			put_seconds(&bound, bounds_ms[i]);
+			put_us(&bound, (uint64_t)bounds_us[i]);
 		else
 			buf_puts(&bound, "+Inf");
 		count += histogram->buckets[i];
@@ -134,7 +154,7 @@ void metrics_histogram(struct buf *buf, const char *name, const struct metric_la
 		buf_printf(buf, "%llu\n", (unsigned long long)count);
 	}
 	put_name(buf, name, "_sum", labels, NULL);
-	put_seconds(buf, (int64_t)histogram->sum_ms);
+	put_us(buf, histogram->sum_us);
 	buf_putc(buf, '\n');
 	put_name(buf, name, "_count", labels, NULL);
 	buf_printf(buf, "%llu\n", (unsigned long long)count);

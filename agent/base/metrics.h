@@ -29,15 +29,16 @@ void metrics_number(struct buf *buf, const char *name, const struct metric_label
 void metrics_seconds(struct buf *buf, const char *name, const struct metric_label *labels,
 		     int64_t ms);
 
-#define HISTOGRAM_BOUNDS 12
+#define HISTOGRAM_BOUNDS 16
 
 /* How long something took; zeroed is empty. */
 struct histogram {
 	uint64_t buckets[HISTOGRAM_BOUNDS + 1]; /* the last holds what is longer than every bound */
-	uint64_t sum_ms;
+	uint64_t sum_us;
 };
 
 void histogram_add(struct histogram *histogram, int64_t ms);
+void histogram_add_us(struct histogram *histogram, int64_t us);
 
 /* The samples _bucket, _sum and _count of a family of METRIC_HISTOGRAM. */
 void metrics_histogram(struct buf *buf, const char *name, const struct metric_label *labels,

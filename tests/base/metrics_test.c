@@ -50,13 +50,13 @@ Test(metrics, histograms_count_upwards_and_bounds_are_inside)
 	histogram_add(&histogram, 15001);
 	metrics_histogram(&buf, "request_seconds", METRIC_LABELS({ "backend", "vault" }),
 			  &histogram);
-	cr_assert_eq(strncmp(buf.data,
-			     "request_seconds_bucket{backend=\"vault\",le=\"0.005\"} 2\n"
-			     "request_seconds_bucket{backend=\"vault\",le=\"0.010\"} 3\n",
-			     106),
-		     0, "%s", buf.data);
 	cr_assert_not_null(strstr(buf.data,
-				  "le=\"15.000\"} 3\n"
+				  "le=\"0.0025\"} 1\n"
+				  "request_seconds_bucket{backend=\"vault\",le=\"0.005\"} 2\n"
+				  "request_seconds_bucket{backend=\"vault\",le=\"0.01\"} 3\n"),
+			   "%s", buf.data);
+	cr_assert_not_null(strstr(buf.data,
+				  "le=\"15.0\"} 3\n"
 				  "request_seconds_bucket{backend=\"vault\",le=\"+Inf\"} 4\n"
 				  "request_seconds_sum{backend=\"vault\"} 15.012\n"
 				  "request_seconds_count{backend=\"vault\"} 4\n"),
@@ -64,4 +64,18 @@ Test(metrics, histograms_count_upwards_and_bounds_are_inside)
 	buf_reset(&buf);
 	metrics_histogram(&buf, "x", NULL, &histogram);
 	cr_assert_not_null(strstr(buf.data, "x_bucket{le=\"+Inf\"} 4\nx_sum 15.012\nx_count 4\n"));
+}
+
+Test(metrics, microseconds_have_their_buckets)
+{
+	AUTO(buf_deinit) struct buf buf = BUF_INIT(4096);
+	struct histogram histogram = { 0 };
+
+	histogram_add_us(&histogram, 50);
+	histogram_add_us(&histogram, 51);
+	metrics_histogram(&buf, "x", NULL, &histogram);
+	cr_assert_eq(
+		strncmp(buf.data, "x_bucket{le=\"0.00005\"} 1\nx_bucket{le=\"0.0001\"} 2\n", 46), 0,
+		"%s", buf.data);
+	cr_assert_not_null(strstr(buf.data, "x_sum 0.000101\n"));
 }
