@@ -139,10 +139,11 @@ servers: test-deps ## install the real servers that the tests use into the cache
 test: servers ## install what testing needs, build, run every test
 	@$(MAKE) --no-print-directory WERROR=-Werror run-tests
 .PHONY: run-tests
-run-tests: $(BUILD)/agent/agent $(BUILD)/unit $(FAULT_PROGRAMS)
-	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) \
-		BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} \
-		SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} KUBE_BIN=$${KUBE_BIN:-$(CACHE)/kube} tests/tools/run $(BUILD)/unit tests/e2e tests/fault
+run-tests: program $(BUILD)/unit $(FAULT_PROGRAMS)
+	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) INJECTOR_BIN=$(abspath $(BUILD)/injector/injector) \
+		FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} \
+		SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} KUBE_BIN=$${KUBE_BIN:-$(CACHE)/kube} \
+		tests/tools/run $(BUILD)/unit tests/e2e tests/fault
 
 unit: $(BUILD)/unit ## build and run the unit tests alone
 	@tests/tools/run $(BUILD)/unit

@@ -1,0 +1,23 @@
+#pragma once
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The webhook's life: listen, keep certificate and configuration fresh, drain at SIGTERM.
+ */
+#include <stdint.h>
+
+#include "agent/base/error.h"
+#include "injector/config.h"
+
+/* Endpoints take a moment to spread: how long to go on serving after SIGTERM. */
+#define SERVE_DRAIN_MS 10000
+
+struct serve_request {
+	const char *listen; /* "[::]:8443" */
+	const char *cert_file, *key_file;
+	const char *client_ca_file; /* NULL: callers show no certificate */
+	int64_t drain_ms;
+};
+
+/* Takes the configuration over. Returns the exit status after SIGTERM or SIGINT, or -1. */
+int serve_run(const struct serve_request *request, struct injector_config *config,
+	      struct error *err) MUST_USE;

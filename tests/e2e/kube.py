@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real API server with its etcd on loopback, spoken to over plain HTTPS with a static token: no kubectl."""
+import base64
+import copy
+import itertools
+import json
+import os
+import platform
+import signal
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
+
+from certificates import Authority, openssl
+from conftest import free_port, real, wait_until
+
+PROGRAMS = os.environ.get("KUBE_BIN", os.path.expanduser("~/.cache/secrets-agent/kube"))
+ADMIN = "admin-of-the-tests"
+# Unprivileged, but a container that the API server takes as it is.
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "web"},
+    "spec": {
+        "containers": [{"name": "app", "image": "registry.example/app:1", "command": ["/bin/app"]}],
+        "restartPolicy": "Never",
+    },
+}
+numbers = itertools.count(1)
+
+
+class Refused(Exception):
+    """An answer of the API server that is no success."""
+
+    def __init__(self, status, body):
+        super().__init__(f"{status}: {body}")
+        self.status = status
+        try:
+            self.message = json.loads(body).get("message", "")
+        except ValueError:
+            self.message = body
+
+
+class Etcd:
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.address = f"http://127.0.0.1:{free_port()}"
+        self.process = None
+
+    def start(self):
+        peer = f"http://127.0.0.1:{free_port()}"
+        self.process = subprocess.Popen(
+            [self.program, "--data-dir", os.path.join(self.folder, "etcd"), "--unsafe-no-fsync",
+             "--listen-client-urls", self.address, "--advertise-client-urls", self.address,
+             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+             "--initial-cluster", f"default={peer}"],
+            stdout=subprocess.DEVNULL,
+            stderr=open(os.path.join(self.folder, "etcd.log"), "ab"),
+            env={**os.environ, "ETCD_UNSUPPORTED_ARCH": {"aarch64": "arm64"}.get(platform.machine(), "")},
+        )  # fmt: skip
+        wait_until(self.healthy, 30, "etcd to answer")
+        return self
+
+    def healthy(self):
+        assert self.process.poll() is None, open(os.path.join(self.folder, "etcd.log")).read()
+        try:
+            with urllib.request.urlopen(self.address + "/health", timeout=2) as reply:
+                return b"true" in reply.read()
+        except OSError:
+            return False
+
+
+def end(process):
+    if process is not None and process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class Kube:
+    """`token` is an administrator's; users of `tokens` have what RBAC gives them."""
+
+    def __init__(self, programs, folder):
+        self.programs, self.folder = programs, str(folder)
+        self.etcd = Etcd(os.path.join(programs, "etcd"), self.folder)
+        self.authority = Authority(self.folder, "kube")
+        self.port = free_port()
+        self.address = f"https://127.0.0.1:{self.port}"
+        self.trust = ssl.create_default_context(cafile=self.authority.file)
+        self.log = os.path.join(self.folder, "kube-apiserver.log")
+        self.process = None
+        self.certificate, self.key = self.authority.issue("apiserver", "IP:127.0.0.1,DNS:localhost")
+        self.tokens = os.path.join(self.folder, "tokens.csv")
+        with open(self.tokens, "w") as file:
+            file.write(f'{ADMIN},admin,1,"system:masters"\n')
+        self.signer = os.path.join(self.folder, "service-accounts.key")
+        openssl("genrsa", "-out", self.signer, "2048")
+
+    def start(self):
+        self.etcd.start()
+        return self.serve()
+
+    def serve(self):
+        self.process = subprocess.Popen(
+            [os.path.join(self.programs, "kube-apiserver"),
+             f"--etcd-servers={self.etcd.address}",
+             "--bind-address=127.0.0.1", f"--secure-port={self.port}", "--endpoint-reconciler-type=none",
+             f"--tls-cert-file={self.certificate}", f"--tls-private-key-file={self.key}",
+             f"--cert-dir={self.folder}/generated",
+             f"--service-account-key-file={self.signer}", f"--service-account-signing-key-file={self.signer}",
+             "--service-account-issuer=https://kubernetes.default.svc",
+             "--api-audiences=https://kubernetes.default.svc,vault",
+             "--service-cluster-ip-range=10.0.0.0/24",
+             f"--token-auth-file={self.tokens}", "--authorization-mode=Node,RBAC",
+             "--enable-admission-plugins=MutatingAdmissionWebhook,ValidatingAdmissionWebhook,ServiceAccount,PodSecurity",
+             "--allow-privileged=true", "--shutdown-delay-duration=0s", "--v=1"],
+            stdout=subprocess.DEVNULL,
+            stderr=open(self.log, "ab"),
+        )  # fmt: skip
+        wait_until(self.healthy, 90, "kube-apiserver to be ready")
+        return self
+
+    def healthy(self):
+        assert self.process.poll() is None, open(self.log).read()[-4000:]
+        try:
+            return self.raw("GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def restart(self):
+        end(self.process)
+        return self.serve()
+
+    def stop(self):
+        end(self.process)
+        end(self.etcd.process)
+
+    # ---- talking to it ----
+
+    def raw(self, method, path, body=None, token=ADMIN, content_type="application/json"):
+        """(status, bytes, headers), whatever the status is."""
+        request = urllib.request.Request(
+            self.address + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {token}", "Content-Type": content_type},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=40, context=self.trust) as reply:
+                return reply.status, reply.read(), reply.headers
+        except urllib.error.HTTPError as error:
+            return error.code, error.read(), error.headers
+
+    def call(self, method, path, body=None, **options):
+        status, text, _ = self.raw(method, path, body, **options)
+        if status >= 300:
+            raise Refused(status, text.decode())
+        return json.loads(text) if text else {}
+
+    def namespace(self, name=None, labels=None):
+        """A namespace with its service account; those who would make that are not running."""
+        name = name or f"test-{next(numbers)}"
+        self.call("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels or {}}})
+        self.call("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})
+        return name
+
+    def create(self, namespace, pod, dry_run=False, **options):
+        """The pod as the API server keeps it; raises Refused."""
+        path = f"/api/v1/namespaces/{namespace}/pods" + ("?dryRun=All" if dry_run else "")
+        return self.call("POST", path, pod, **options)
+
+    def warnings(self, namespace, pod):
+        """The admission warnings of a dry run."""
+        _, _, headers = self.raw("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
+        return [line.split('"', 1)[1].rsplit('"', 1)[0] for line in headers.get_all("Warning") or []]
+
+    def webhook(self, name, port, ca_file, namespaces, **options):
+        """Registers a webhook by its URL for the pods of these namespaces, and waits until it is known."""
+        with open(ca_file, "rb") as file:
+            bundle = base64.b64encode(file.read()).decode()
+        hook = {
+            "name": f"{name}.secrets-agent.test",
+            "clientConfig": {"url": f"https://127.0.0.1:{port}/mutate", "caBundle": bundle},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "failurePolicy": "Fail",
+            "timeoutSeconds": 5,
+            "reinvocationPolicy": "IfNeeded",
+            "namespaceSelector": {
+                "matchExpressions": [
+                    {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(namespaces)}
+                ]
+            },
+            **options,
+        }
+        self.call("POST", CONFIGURATIONS, {"metadata": {"name": name}, "webhooks": [hook]})
+
+    def forget_webhook(self, name):
+        self.call("DELETE", f"{CONFIGURATIONS}/{name}")
+
+
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+
+
+def pod(annotations=None, name="web", **spec):
+    """A pod of one container, with these annotations and further fields of its spec."""
+    made = copy.deepcopy(POD)
+    made["metadata"] = {"name": name, "annotations": annotations or {}}
+    made["spec"].update(spec)
+    return made
+
+
+def start_kube(folder):
+    return Kube(os.path.dirname(real("KUBE_APISERVER_BIN", os.path.join(PROGRAMS, "kube-apiserver"))), folder).start()
