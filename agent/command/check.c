@@ -7,14 +7,14 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "agent/command/command.h"
+#include "agent/command/common.h"
 #include "agent/command/load.h"
 #include "agent/survey.h"
 
 enum { POLICY_MAX = 1 << 20, ONLINE_TIMEOUT_MS = 30000 };
 
 struct arguments {
-	const char *config;
+	struct common common;
 	bool policy;
 	bool online;
 };
@@ -24,9 +24,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	struct arguments *arguments = state->input;
 
 	switch (key) {
-	case 'c':
-		arguments->config = argument;
-		return 0;
 	case 'p':
 		arguments->policy = true;
 		return 0;
@@ -124,11 +121,6 @@ static int print_summary(const struct config *config)
 }
 
 static const struct argp_option options[] = {
-	{ "config", 'c', "FILE", 0,
-	  "The configuration (default: $AGENT_CONFIG, the text in $AGENT_CONFIG_YAML, "
-	  "./agent.yaml, "
-	  "/etc/agent/agent.yaml)",
-	  0 },
 	{ "online", 'o', NULL, 0,
 	  "Sign in and say for each declared path whether it may be read; the exit status tells "
 	  "the first that may not",
@@ -146,6 +138,7 @@ const struct command command_check = {
 	.arguments = "",
 	.summary = "Validate the configuration whole and say everything that is wrong with it.",
 	.details = "Every problem is printed as FILE:LINE:COLUMN: text, and the exit status is 78.",
+	.common = COMMON_CONFIG,
 	.options = options,
 	.run = run,
 };
@@ -158,7 +151,7 @@ static int run(int argc, char **argv)
 
 	if (status != 0)
 		return status;
-	config = command_load(arguments.config, &status);
+	config = command_load(arguments.common.config, &status);
 	if (config == NULL)
 		return status;
 	if (arguments.online)

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "agent/base/text.h"
+#include "agent/command/common.h"
 #include "agent/command/usage.h"
 
 const struct command *command_find(const char *name)
@@ -16,14 +17,37 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
+struct shared {
+	void *input;
+	size_t parts;
+};
+
+/* Every part of a command's options writes into the same struct. */
+static error_t share_input(int key, char *argument, struct argp_state *state)
+{
+	const struct shared *shared = state->input;
+
+	(void)argument;
+	if (key != ARGP_KEY_INIT)
+		return ARGP_ERR_UNKNOWN;
+	for (size_t i = 0; i < shared->parts; i++)
+		state->child_inputs[i] = shared->input;
+	return 0;
+}
+
 int command_parse(const struct command *command, argp_parser_t parser, int argc, char **argv,
 		  void *input)
 {
 	AUTO(buf_deinit) struct buf doc = BUF_INIT(COMMAND_HELP_MAX);
-	struct argp argp = { .options = command->options,
-			     .parser = parser,
-			     .args_doc = command->arguments };
+	const struct argp own = { .options = command->options, .parser = parser };
+	struct argp_child children[1 + COMMON_CHILDREN] = { { .argp = &own } };
+	struct argp argp = { .parser = share_input,
+			     .args_doc = command->arguments,
+			     .children = children };
 
+	struct shared shared = { .input = input };
+
+	shared.parts = 1 + common_children(command, children + 1);
 	/* What stands after \v is printed below the options. */
 	buf_puts(&doc, command->summary);
 	if (command->details != NULL)
@@ -33,7 +57,7 @@ int command_parse(const struct command *command, argp_parser_t parser, int argc,
 	argp_program_version = COMMAND_VERSION;
 	/* In order, so that a parser may take everything from its first argument on, as `run` does.
 	 */
-	return argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, input) == 0 ? 0 : EX_USAGE;
+	return argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &shared) == 0 ? 0 : EX_USAGE;
 }
 
 int64_t command_duration(struct argp_state *state, const char *option, const char *text)

@@ -14,10 +14,11 @@
 
 struct command {
 	const char *name;
-	const char *arguments; /* as in a usage line: "NAME[.FIELD]" */
-	const char *summary;   /* one line */
-	const char *details;   /* paragraphs; NULL: none */
-	const struct argp_option *options;
+	const char *arguments;		   /* as in a usage line: "NAME[.FIELD]" */
+	const char *summary;		   /* one line */
+	const char *details;		   /* paragraphs; NULL: none */
+	unsigned common;		   /* options of common.h that it takes too */
+	const struct argp_option *options; /* its own; NULL: none */
 	/* argv[0] is "agent NAME". Returns the exit status. */
 	int (*run)(int argc, char **argv);
 };
@@ -25,7 +26,8 @@ struct command {
 /* NULL-terminated, in the order of --help. */
 extern const struct command *const commands[];
 
-/* Parses with the command's own options; argp prints --help and usage errors (exit 64). */
+/* Parses with the command's options; argp prints --help and usage errors (exit 64). Where the
+ * command takes common options, `input` begins with a struct common. */
 int command_parse(const struct command *command, argp_parser_t parser, int argc, char **argv,
 		  void *input);
 

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "agent/base/text.h"
+#include "agent/command/common.h"
 #include "agent/command/usage.h"
 #include "agent/config/config.h"
 
@@ -17,12 +18,6 @@ enum { OUTPUT_MAX = 1 << 20 };
 static bool is_shown(const struct argp_option *option)
 {
 	return option->name != NULL && (option->flags & (OPTION_HIDDEN | OPTION_DOC)) == 0;
-}
-
-static bool is_end(const struct argp_option *option)
-{
-	return option->name == NULL && option->key == 0 && option->doc == NULL &&
-	       option->group == 0;
 }
 
 static bool has_letter(const struct argp_option *option)
@@ -38,7 +33,9 @@ static void put_command_names(struct buf *out)
 
 static void put_option_names(struct buf *out, const struct command *command)
 {
-	for (const struct argp_option *row = command->options; row != NULL && !is_end(row); row++) {
+	const struct argp_option *row;
+
+	for (size_t i = 0; (row = command_option(command, i)) != NULL; i++) {
 		if (!is_shown(row))
 			continue;
 		buf_printf(out, "--%s ", row->name);
@@ -124,6 +121,8 @@ static void put_zsh_option(struct buf *out, const struct argp_option *row)
 
 static void write_zsh(struct buf *out)
 {
+	const struct argp_option *row;
+
 	buf_puts(out,
 		 "#compdef agent\n"
 		 "# zsh completion for agent; save it as _agent in a folder of $fpath\n"
@@ -146,8 +145,7 @@ static void write_zsh(struct buf *out)
 		 "\tcase $name in\n");
 	for (size_t i = 0; commands[i] != NULL; i++) {
 		buf_printf(out, "\t%s)\n\t\t_arguments -s", commands[i]->name);
-		for (const struct argp_option *row = commands[i]->options;
-		     row != NULL && !is_end(row); row++)
+		for (size_t j = 0; (row = command_option(commands[i], j)) != NULL; j++)
 			if (is_shown(row))
 				put_zsh_option(out, row);
 		buf_puts(out,
@@ -170,6 +168,8 @@ static void put_fish_text(struct buf *out, const char *text)
 
 static void write_fish(struct buf *out)
 {
+	const struct argp_option *row;
+
 	buf_puts(out,
 		 "# fish completion for agent; save it as ~/.config/fish/completions/agent.fish\n");
 	for (size_t i = 0; commands[i] != NULL; i++) {
@@ -177,8 +177,7 @@ static void write_fish(struct buf *out)
 			   commands[i]->name);
 		put_fish_text(out, commands[i]->summary);
 		buf_putc(out, '\n');
-		for (const struct argp_option *row = commands[i]->options;
-		     row != NULL && !is_end(row); row++) {
+		for (size_t j = 0; (row = command_option(commands[i], j)) != NULL; j++) {
 			if (!is_shown(row))
 				continue;
 			buf_printf(out,
@@ -231,6 +230,8 @@ static void put_roff_option(struct buf *out, const struct argp_option *row)
 
 static void write_man_of_command(struct buf *out, const struct command *command)
 {
+	const struct argp_option *row;
+
 	buf_printf(out, ".TH AGENT-%s 1 \"\" \"" COMMAND_VERSION "\"\n.SH NAME\nagent\\-%s \\- ",
 		   command->name, command->name);
 	put_roff(out, command->summary);
@@ -243,7 +244,7 @@ static void write_man_of_command(struct buf *out, const struct command *command)
 		buf_putc(out, '\n');
 	}
 	buf_puts(out, ".SH OPTIONS\n");
-	for (const struct argp_option *row = command->options; row != NULL && !is_end(row); row++)
+	for (size_t i = 0; (row = command_option(command, i)) != NULL; i++)
 		if (is_shown(row))
 			put_roff_option(out, row);
 	buf_puts(out,

@@ -8,35 +8,26 @@
 #include <unistd.h>
 
 #include "agent/base/text.h"
-#include "agent/command/command.h"
+#include "agent/command/common.h"
 #include "agent/command/load.h"
 #include "agent/oneshot.h"
 #include "agent/remote.h"
 #include "agent/sink/format.h"
 #include "agent/variables.h"
 
-enum { KEY_SOCKET = 0x100, KEY_OUTPUT, KEY_TIMEOUT, TIMEOUT_MS = 30000, OUTPUT_MAX = 8 << 20 };
+enum { KEY_OUTPUT = 0x100, OUTPUT_MAX = 8 << 20 };
 
 extern const struct command command_get;
 
 static const struct argp_option options[] = {
-	{ "config", 'c', "FILE", 0,
-	  "the configuration; else $AGENT_CONFIG, the text in $AGENT_CONFIG_YAML, ./agent.yaml, "
-	  "/etc/agent/agent.yaml",
-	  0 },
-	{ "socket", KEY_SOCKET, "PATH", 0,
-	  "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
 	{ "output", KEY_OUTPUT, "FORMAT", 0, "raw (the bytes, the default) or json", 0 },
-	{ "timeout", KEY_TIMEOUT, "DURATION", 0, "give up after this time (30s)", 0 },
 	{ 0 },
 };
 
 struct arguments {
-	const char *config;
-	const char *socket;
+	struct common common;
 	const char *name;
 	bool json;
-	int64_t timeout_ms;
 };
 
 static error_t parse(int key, char *text, struct argp_state *state)
@@ -44,19 +35,10 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	struct arguments *arguments = state->input;
 
 	switch (key) {
-	case 'c':
-		arguments->config = text;
-		return 0;
-	case KEY_SOCKET:
-		arguments->socket = text;
-		return 0;
 	case KEY_OUTPUT:
 		arguments->json = strcmp(text, "json") == 0;
 		if (!arguments->json && strcmp(text, "raw") != 0)
 			argp_error(state, "--output takes raw or json, not '%s'", text);
-		return 0;
-	case KEY_TIMEOUT:
-		arguments->timeout_ms = command_duration(state, "--timeout", text);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->name != NULL)
@@ -177,7 +159,8 @@ static int ask(const struct remote *remote, char *name, struct secret_version **
 static int get_from_socket(const char *socket, const struct arguments *arguments, struct error *err)
 {
 	AUTO(secret_version_unrefp) struct secret_version *version = NULL;
-	const struct remote remote = { .socket = socket, .timeout_ms = arguments->timeout_ms };
+	const struct remote remote = { .socket = socket,
+				       .timeout_ms = arguments->common.timeout_ms };
 	AUTO(freep) char *name = strndup(arguments->name, strcspn(arguments->name, "#"));
 	const char *field;
 
@@ -239,7 +222,7 @@ static int get_by_signing_in(struct config *config, const struct arguments *argu
 	const struct oneshot_request request = {
 		.config = &alone,
 		.flags = HOST_ALLOW_DEGRADED,
-		.timeout_ms = arguments->timeout_ms,
+		.timeout_ms = arguments->common.timeout_ms,
 		.revoke = true,
 		.use = use,
 		.context = &wanted,
@@ -260,7 +243,7 @@ static int get_by_signing_in(struct config *config, const struct arguments *argu
 
 static int run(int argc, char **argv)
 {
-	struct arguments arguments = { .timeout_ms = TIMEOUT_MS };
+	struct arguments arguments = { .common = { .timeout_ms = COMMON_TIMEOUT_MS } };
 	AUTO(config_freep) struct config *config = NULL;
 	struct error err = ERROR_INIT;
 	const char *socket;
@@ -268,11 +251,11 @@ static int run(int argc, char **argv)
 
 	if (status != 0)
 		return status;
-	if (arguments.socket == NULL)
-		config = command_load_optional(arguments.config, &status);
+	if (arguments.common.socket == NULL)
+		config = command_load_optional(arguments.common.config, &status);
 	if (status != 0)
 		return status;
-	socket = command_socket(arguments.socket, config);
+	socket = command_socket(arguments.common.socket, config);
 	log_setup(LOG_ERROR, LOG_TEXT);
 	if (socket != NULL && (config == NULL || access(socket, F_OK) == 0)) {
 		if (get_from_socket(socket, &arguments, &err) == 0)
@@ -302,6 +285,7 @@ const struct command command_get = {
 		"From the running agent when there is one, else by signing in for it. No newline "
 		"is added when standard "
 		"output is not a terminal.",
+	.common = COMMON_CONFIG | COMMON_SOCKET | COMMON_TIMEOUT,
 	.options = options,
 	.run = run,
 };

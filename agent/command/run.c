@@ -11,7 +11,7 @@
 #include "agent/base/text.h"
 #include "agent/child.h"
 #include "agent/child_remote.h"
-#include "agent/command/command.h"
+#include "agent/command/common.h"
 #include "agent/command/load.h"
 #include "agent/command/run_references.h"
 #include "agent/command/secrets_file.h"
@@ -19,7 +19,7 @@
 #include "agent/remote.h"
 #include "agent/variables.h"
 
-enum { TIMEOUT_MS = 30000, SIGNALS_MAX = 32, PATH_MOST = 4096 };
+enum { SIGNALS_MAX = 32, PATH_MOST = 4096 };
 
 enum {
 	KEY_ENV = 256,
@@ -30,14 +30,11 @@ enum {
 	KEY_STRICT,
 	KEY_MASK,
 	KEY_WATCH,
-	KEY_MAX_STALE,
-	KEY_TIMEOUT,
-	KEY_SOCKET
+	KEY_MAX_STALE
 };
 
 struct arguments {
-	const char *config;
-	const char *socket;
+	struct common common;
 	struct strings env, files, env_files;
 	struct run_request request;
 	struct launch_plan plan;
@@ -46,16 +43,6 @@ struct arguments {
 extern const struct command command_run;
 
 static const struct argp_option options[] = {
-	{ "config", 'c', "FILE", 0,
-	  "The configuration (default: $AGENT_CONFIG, the text in $AGENT_CONFIG_YAML, "
-	  "./agent.yaml, "
-	  "/etc/agent/agent.yaml)",
-	  0 },
-	{ "socket", KEY_SOCKET, "PATH", 0,
-	  "Take the secrets from the agent that runs there; else, where nothing else says which, "
-	  "from $AGENT_SOCKET's",
-	  0 },
-	{ "timeout", KEY_TIMEOUT, "DURATION", 0, "How long to wait for the secrets (30s)", 0 },
 	{ "env", KEY_ENV, "NAME=REF", 0,
 	  "A variable from vault://PATH#FIELD, sops://FILE#/POINTER or NAME.FIELD of the "
 	  "configuration",
@@ -67,7 +54,7 @@ static const struct argp_option options[] = {
 	{ "only", KEY_ONLY, "NAMES", 0, "Give these secrets or variables and no others (a,b)", 0 },
 	{ "pristine", KEY_PRISTINE, NULL, 0,
 	  "Of the environment keep PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ PWD alone", 0 },
-	{ "strict", KEY_STRICT, NULL, 0, "A secret that would replace a variable is an error", 0 },
+	{ "strict", KEY_STRICT, NULL, 0, "An error when a secret would replace a variable", 0 },
 	{ "mask", KEY_MASK, "WHEN", 0,
 	  "Replace secrets in the output by ***: never (the default), always, or auto (on a "
 	  "terminal and under "
@@ -76,7 +63,7 @@ static const struct argp_option options[] = {
 	{ "watch", KEY_WATCH, "HOW", 0,
 	  "At new versions restart the command, send signal:NAME, or none", 0 },
 	{ "max-stale", KEY_MAX_STALE, "DURATION", 0,
-	  "How old a secret may get while its backend is away", 0 },
+	  "How old a secret may get with its backend away", 0 },
 	{ 0 },
 };
 
@@ -142,19 +129,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	struct error err = ERROR_INIT;
 
 	switch (key) {
-	case 'c':
-		arguments->config = argument;
-		return 0;
-	case KEY_SOCKET:
-		arguments->socket = argument;
-		return 0;
-	case KEY_TIMEOUT:
-		must(state, "timeout",
-		     text_read_duration(argument, &arguments->request.timeout_ms, &err), &err);
-		return 0;
 	case KEY_MAX_STALE:
-		must(state, "max-stale",
-		     text_read_duration(argument, &arguments->request.max_stale_ms, &err), &err);
+		arguments->request.max_stale_ms = command_duration(state, "--max-stale", argument);
 		return 0;
 	case KEY_ENV:
 		must(state, "env", strings_add(&arguments->env, argument, &err), &err);
@@ -287,7 +263,7 @@ static const char *socket_of_environment(const struct arguments *arguments)
 /* What cannot be meant together with a running agent; NULL: nothing. */
 static const char *unfit_for_socket(const struct arguments *arguments)
 {
-	if (arguments->config != NULL)
+	if (arguments->common.config != NULL)
 		return "--socket and --config exclude each other";
 	if (run_names_backends(&arguments->env) || run_names_backends(&arguments->files))
 		return "--socket: a REF is NAME.FIELD of the running agent, no TYPE://PATH";
@@ -329,7 +305,7 @@ static int run_from_backends(struct arguments *arguments)
 	bool declared;
 	const char *socket;
 
-	config = command_load_optional(arguments->config, &status);
+	config = command_load_optional(arguments->common.config, &status);
 	if (status != 0)
 		return status;
 	declared = config != NULL;
@@ -344,13 +320,16 @@ static int run_from_backends(struct arguments *arguments)
 static int run(int argc, char **argv)
 {
 	struct arguments arguments = {
-		.request = { .timeout_ms = TIMEOUT_MS, .max_stale_ms = -1 },
+		.common = { .timeout_ms = COMMON_TIMEOUT_MS },
+		.request = { .max_stale_ms = -1 },
 	};
 	int status = command_parse(&command_run, parse, argc, argv, &arguments);
 
+	arguments.request.timeout_ms = arguments.common.timeout_ms;
 	if (status == 0)
-		status = arguments.socket != NULL ? run_from_socket(&arguments, arguments.socket)
-						  : run_from_backends(&arguments);
+		status = arguments.common.socket != NULL
+				 ? run_from_socket(&arguments, arguments.common.socket)
+				 : run_from_backends(&arguments);
 	strings_free(&arguments.env);
 	strings_free(&arguments.files);
 	strings_free(&arguments.env_files);
@@ -365,9 +344,11 @@ const struct command command_run = {
 	.details =
 		"Without configuration and references the nearest secrets.enc.yaml upwards is "
 		"given, each value as a "
-		"variable: upper case, levels joined by _. Exit status, signals and terminal are "
-		"the command's own; "
-		"before it starts: 65 bad data, 69 unavailable, 77 denied, 78 configuration.",
+		"variable: upper case, levels joined by _; and where there is none either, the "
+		"agent on $AGENT_SOCKET is asked. Exit status, signals and terminal are the "
+		"command's own; before it starts: 64 usage, 65 bad data, 69 unavailable, 77 "
+		"denied, 78 configuration.",
+	.common = COMMON_CONFIG | COMMON_SOCKET | COMMON_TIMEOUT,
 	.options = options,
 	.run = run,
 };

@@ -4,48 +4,39 @@
 #include <sysexits.h>
 
 #include "agent/base/text.h"
-#include "agent/command/command.h"
+#include "agent/command/common.h"
 #include "agent/command/load.h"
 #include "agent/launcher.h"
 #include "agent/oneshot.h"
 
-enum { KEY_ONCE = 0x100, KEY_TIMEOUT, KEY_ALLOW_DEGRADED };
+enum { KEY_ONCE = 0x100, KEY_ALLOW_DEGRADED };
 
 extern const struct command command_serve;
 
 static const struct argp_option options[] = {
-	{ "config", 'c', "FILE", 0,
-	  "the configuration; else $AGENT_CONFIG, the text in $AGENT_CONFIG_YAML, ./agent.yaml, "
-	  "/etc/agent/agent.yaml",
-	  0 },
 	{ "once", KEY_ONCE, NULL, 0,
-	  "publish everything once and exit, for an init container; revokes nothing", 0 },
-	{ "timeout", KEY_TIMEOUT, "DURATION", 0, "with --once: give up after this time", 0 },
+	  "Publish everything once and exit, for an init container, within --timeout if that is "
+	  "given; revokes nothing",
+	  0 },
 	{ "allow-degraded", KEY_ALLOW_DEGRADED, NULL, 0,
-	  "go on where the kernel lacks seccomp, landlock or no_new_privs; status shows it", 0 },
+	  "Go on where the kernel lacks seccomp, landlock or no_new_privs; status shows it", 0 },
 	{ 0 },
 };
 
 struct arguments {
-	const char *config;
+	struct common common;
 	bool once;
 	bool allow_degraded;
-	int64_t timeout_ms;
 };
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
 
+	(void)text;
 	switch (key) {
-	case 'c':
-		arguments->config = text;
-		return 0;
 	case KEY_ONCE:
 		arguments->once = true;
-		return 0;
-	case KEY_TIMEOUT:
-		arguments->timeout_ms = command_duration(state, "--timeout", text);
 		return 0;
 	case KEY_ALLOW_DEGRADED:
 		arguments->allow_degraded = true;
@@ -60,7 +51,7 @@ static int serve_once(const struct config *config, const struct arguments *argum
 	const struct oneshot_request request = {
 		.config = config,
 		.flags = HOST_SINKS | (arguments->allow_degraded ? HOST_ALLOW_DEGRADED : 0),
-		.timeout_ms = arguments->timeout_ms,
+		.timeout_ms = arguments->common.timeout_ms,
 	};
 	struct error err = ERROR_INIT;
 	int status;
@@ -87,7 +78,7 @@ static int run(int argc, char **argv)
 
 	if (status != 0)
 		return status;
-	config = command_load(arguments.config, &status);
+	config = command_load(arguments.common.config, &status);
 	if (config == NULL)
 		return status;
 	if (arguments.once) {
@@ -110,6 +101,7 @@ const struct command command_serve = {
 		"SIGHUP, or a change of the file, reads the configuration again: it is applied "
 		"whole or not at all. "
 		"SIGTERM ends.",
+	.common = COMMON_CONFIG | COMMON_TIMEOUT,
 	.options = options,
 	.run = run,
 };

@@ -10,13 +10,12 @@
 
 #include "agent/base/json.h"
 #include "agent/base/text.h"
-#include "agent/command/command.h"
+#include "agent/command/common.h"
 #include "agent/command/load.h"
 #include "agent/io/unix_client.h"
 
 enum {
-	KEY_SOCKET = 0x100,
-	KEY_JSON,
+	KEY_JSON = 0x100,
 	KEY_WATCH,
 	KEY_WAIT,
 	WATCH_MS = 2000,
@@ -28,25 +27,18 @@ enum {
 extern const struct command command_status, command_ready;
 
 static const struct argp_option status_options[] = {
-	{ "config", 'c', "FILE", 0, "the configuration that names the socket", 0 },
-	{ "socket", KEY_SOCKET, "PATH", 0,
-	  "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
-	{ "json", KEY_JSON, NULL, 0, "as JSON", 0 },
-	{ "watch", KEY_WATCH, NULL, 0, "again every two seconds", 0 },
+	{ "json", KEY_JSON, NULL, 0, "As JSON", 0 },
+	{ "watch", KEY_WATCH, NULL, 0, "Again every two seconds", 0 },
 	{ 0 },
 };
 
 static const struct argp_option ready_options[] = {
-	{ "config", 'c', "FILE", 0, "the configuration that names the socket", 0 },
-	{ "socket", KEY_SOCKET, "PATH", 0,
-	  "ask the agent that listens here; else $AGENT_SOCKET, the configuration's", 0 },
-	{ "wait", KEY_WAIT, "DURATION", 0, "wait this long for it", 0 },
+	{ "wait", KEY_WAIT, "DURATION", 0, "Wait this long for it", 0 },
 	{ 0 },
 };
 
 struct arguments {
-	const char *config;
-	const char *socket;
+	struct common common;
 	bool json;
 	bool watch;
 	int64_t wait_ms;
@@ -57,12 +49,6 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	struct arguments *arguments = state->input;
 
 	switch (key) {
-	case 'c':
-		arguments->config = text;
-		return 0;
-	case KEY_SOCKET:
-		arguments->socket = text;
-		return 0;
 	case KEY_JSON:
 		arguments->json = true;
 		return 0;
@@ -81,13 +67,13 @@ static error_t parse(int key, char *text, struct argp_state *state)
 static const char *find_socket(const struct arguments *arguments, struct config **config,
 			       int *status)
 {
-	const char *socket = command_socket(arguments->socket, NULL);
+	const char *socket = command_socket(arguments->common.socket, NULL);
 	struct error err;
 
 	*status = 0;
 	if (socket != NULL)
 		return socket;
-	*config = command_load_optional(arguments->config, status);
+	*config = command_load_optional(arguments->common.config, status);
 	if (*status != 0)
 		return NULL;
 	socket = command_socket(NULL, *config);
@@ -246,6 +232,7 @@ const struct command command_status = {
 	.name = "status",
 	.arguments = "",
 	.summary = "Show how each secret, backend and sink is doing.",
+	.common = COMMON_CONFIG | COMMON_SOCKET,
 	.options = status_options,
 	.run = run_status,
 };
@@ -302,6 +289,7 @@ const struct command command_ready = {
 	.name = "ready",
 	.arguments = "",
 	.summary = "Exit 0 when every required secret is published: a startup probe.",
+	.common = COMMON_CONFIG | COMMON_SOCKET,
 	.options = ready_options,
 	.run = run_ready,
 };
