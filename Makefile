@@ -133,6 +133,7 @@ test-deps: deps
 	@tests/tools/install $(TEST_PACKAGES)
 servers: test-deps ## install the real servers that the tests use into the cache folder
 	@tests/tools/servers $(CACHE)/servers
+	@tests/tools/go $(CACHE)
 	@tests/tools/kube $(CACHE)
 
 .PHONY: test unit e2e asan
@@ -143,6 +144,7 @@ run-tests: program $(BUILD)/unit $(FAULT_PROGRAMS)
 	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) INJECTOR_BIN=$(abspath $(BUILD)/injector/injector) \
 		FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} \
 		SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} KUBE_BIN=$${KUBE_BIN:-$(CACHE)/kube} \
+		GO_BIN=$${GO_BIN:-$(CACHE)/go} \
 		tests/tools/run $(BUILD)/unit tests/e2e tests/fault
 
 unit: $(BUILD)/unit ## build and run the unit tests alone

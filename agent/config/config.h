@@ -27,6 +27,8 @@ enum file_format {
 	FORMAT_RAW,
 	FORMAT_PEM,
 	FORMAT_KUBELET_ENV,
+	FORMAT_GO_MAP,
+	FORMAT_GO_JSON,
 };
 
 struct config_entry {

@@ -7,8 +7,9 @@ static const char *const log_format_choices[] = { "text", "json", NULL };
 /* In the order of enum secret_verbatim. */
 static const char *const verbatim_choices[] = { "false", "true", "answer", NULL };
 /* In the order of enum file_format. */
-static const char *const file_format_choices[] = { "field", "json", "env",	   "yaml",
-						   "raw",   "pem",  "kubelet-env", NULL };
+static const char *const file_format_choices[] = {
+	"field", "json", "env", "yaml", "raw", "pem", "kubelet-env", "go-map", "go-json", NULL,
+};
 
 #define ROW(name_, type_, struct_, member_, ...)                                                   \
 	{                                                                                          \
@@ -139,7 +140,9 @@ const struct option entry_table[] = {
 		    "`raw` the only field's bytes, `pem` certificate, chain and key. `kubelet-env` "
 		    "is one value as NAME='value', for a pod's `fileKeyRef`: one that is empty, of "
 		    "60 KiB or more, or holds a single quote, NUL or carriage return is left out, "
-		    "and `agent ready` fails; every other file is written."),
+		    "and `agent ready` fails; every other file is written. `go-map` and `go-json` "
+		    "are what the default templates of an injected Vault Agent write, for a secret "
+		    "that is `verbatim`."),
 	ROW("variable", OPTION_STRING, entry_options, variable,
 	    .help = "With `format: kubelet-env`: the NAME, which is the `key` of the "
 		    "`fileKeyRef`."),

@@ -192,6 +192,7 @@ static int add_entry(struct file_set *set, const struct config_files *config, si
 	const struct config_entry *from = &config->entries[entry];
 	const struct field *field;
 	struct set_file *file;
+	bool nests;
 
 	if (check_path(from->path, err) < 0)
 		return -1;
@@ -212,7 +213,9 @@ static int add_entry(struct file_set *set, const struct config_files *config, si
 		file->secret = field->value;
 		return 0;
 	}
-	for (size_t i = 0; i < version->count; i++)
+	/* A verbatim answer nests the whole secret in one field. */
+	nests = from->format == FORMAT_GO_MAP || from->format == FORMAT_GO_JSON;
+	for (size_t i = 0; i < version->count && !nests; i++)
 		if (check_size(&version->fields[i], err) < 0)
 			return -1;
 	return format_write(&file->content, version, from->format, err);

@@ -63,11 +63,19 @@ size_t format_write_json_fields(struct buf *out, const struct secret_version *ve
 	return left;
 }
 
-static int write_json(struct buf *out, const struct secret_version *version, struct error *err)
+static int refuse_binary(const struct secret_version *version, const char *format,
+			 struct error *err)
 {
 	for (size_t i = 0; i < version->count; i++)
 		if (!is_text(&version->fields[i]))
-			return refuse_bytes(&version->fields[i], "json", err);
+			return refuse_bytes(&version->fields[i], format, err);
+	return 0;
+}
+
+static int write_json(struct buf *out, const struct secret_version *version, struct error *err)
+{
+	if (refuse_binary(version, "json", err) < 0)
+		return -1;
 	(void)format_write_json_fields(out, version);
 	buf_putc(out, '\n');
 	return 0;
@@ -237,7 +245,7 @@ static void put_yaml_flow(struct buf *out, const struct json_node *node)
 	buf_putc(out, map ? '}' : ']');
 }
 
-static struct json_doc *read_field(const struct field *field, struct error *err)
+struct json_doc *format_read_field(const struct field *field, struct error *err)
 {
 	const struct json_limits limits = { .depth = 64,
 					    .nodes = FIELD_COUNT_MAX,
@@ -265,7 +273,7 @@ static int write_yaml(struct buf *out, const struct secret_version *version, str
 		if (field->type == FIELD_STRING) {
 			put_yaml_string(out, secret_bytes(field->value), secret_len(field->value));
 		} else {
-			doc = read_field(field, err);
+			doc = format_read_field(field, err);
 			if (doc == NULL)
 				return -1;
 			put_yaml_flow(out, json_doc_root(doc));
@@ -342,7 +350,7 @@ static int put_pem_field(struct buf *out, size_t start, const struct secret_vers
 	if (field->type == FIELD_STRING) {
 		found = put_blocks(out, start, bytes_of(field), secret_len(field->value));
 	} else {
-		doc = read_field(field, err);
+		doc = format_read_field(field, err);
 		if (doc == NULL)
 			return -1;
 		if (json_doc_root(doc)->type == JSON_IS_NULL || json_doc_root(doc)->count == 0)
@@ -390,6 +398,14 @@ int format_write(struct buf *out, const struct secret_version *version, enum fil
 		break;
 	case FORMAT_PEM:
 		done = write_pem(out, version, err);
+		break;
+	case FORMAT_GO_MAP:
+		done = format_write_go(out, version, false, err);
+		break;
+	case FORMAT_GO_JSON:
+		done = refuse_binary(version, "go-json", err);
+		if (done == 0)
+			done = format_write_go(out, version, true, err);
 		break;
 	case FORMAT_FIELD:
 	case FORMAT_KUBELET_ENV:

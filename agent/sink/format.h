@@ -5,6 +5,7 @@
  * `agent get`. And one value as a kubelet's line.
  */
 #include "agent/base/buf.h"
+#include "agent/base/json.h"
 #include "agent/base/model.h"
 #include "agent/config/config.h"
 
@@ -13,6 +14,13 @@
  * certificate in pem. */
 int format_write(struct buf *out, const struct secret_version *version, enum file_format format,
 		 struct error *err) MUST_USE;
+
+/* The document of a FIELD_JSON; an error names the field. */
+struct json_doc *format_read_field(const struct field *field, struct error *err) MUST_USE;
+
+/* go-json (the fields must be UTF-8) and go-map. */
+int format_write_go(struct buf *out, const struct secret_version *version, bool json,
+		    struct error *err) MUST_USE;
 
 /* Appends NAME='value' and a newline, as a kubelet reads it for a `fileKeyRef`: nothing in it can
  * be escaped. ERROR_BAD_DATA says what it cannot carry, and the remedy. */

@@ -366,7 +366,7 @@ static const struct row entries_rows[] = {
 	{ DECLARED "sinks:\n"
 		   "  files: { directory: /d, entries: { a: { secret: db, format: xml } } }\n",
 	  "agent.yaml:4:63: sinks.files.entries.a.format: 'xml' is not one of field, json, env, "
-	  "yaml, raw, pem, kubelet-env\n" },
+	  "yaml, raw, pem, kubelet-env, go-map, go-json\n" },
 	{ DECLARED
 	  "sinks:\n"
 	  "  files: { directory: /d, entries: { a: { secret: db, field: x, format: json } } }\n",

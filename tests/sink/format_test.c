@@ -58,6 +58,20 @@ Test(format, writes_each_format_byte_for_byte)
 		  "\"no\": \"yes\"\n\"t\": \"tab\\u0009\\\"q\\\" \\\\ \\u0085 \\u2028 \xc3\xa9\"\n"
 		  "\"m\": {\"a\": [1, null, \"\xf0\x9f\x98\x80\"], \"b\": {}}\n" },
 		{ FORMAT_RAW, { { "only", "bytes \x80", FIELD_STRING } }, "bytes \x80" },
+		{ FORMAT_GO_MAP, { { NULL, NULL, 0 } }, "" },
+		{ FORMAT_GO_MAP,
+		  { { "n", "null", FIELD_JSON },
+		    { "Z", "1E+10", FIELD_JSON },
+		    { "m", "{\"b\":{\"c\":null,\"a\":-0},\"a\":[1.50,\"x y\",[],{}]}", FIELD_JSON },
+		    { "b", "raw\n\x80", FIELD_STRING } },
+		  "Z: 1E+10\nb: raw\n\x80\nm: map[a:[1.50 x y [] map[]] b:map[a:-0 c:<nil>]]\n"
+		  "n: <no value>\n" },
+		{ FORMAT_GO_JSON, { { NULL, NULL, 0 } }, "{}\n" },
+		{ FORMAT_GO_JSON,
+		  { { "s", "<&>\b\f\x01\x7f\"\\ \xe2\x80\xa8\xc3\xa9", FIELD_STRING },
+		    { "m", "{\"b\":1e400,\"<a>\":[true,null]}", FIELD_JSON } },
+		  "{\"m\":{\"\\u003ca\\u003e\":[true,null],\"b\":1e400},\"s\":\"\\u003c\\u0026"
+		  "\\u003e\\b\\f\\u0001\x7f\\\"\\\\ \\u2028\xc3\xa9\"}\n" },
 		{ FORMAT_PEM,
 		  { { "private_key", KEY, FIELD_STRING },
 		    { "certificate", CERT "\n\n", FIELD_STRING },
@@ -104,6 +118,7 @@ Test(format, refuses_what_it_cannot_carry_by_the_field_s_name_and_without_its_by
 	} cases[] = {
 		{ FORMAT_JSON, { { "blob", "canary\xff", FIELD_STRING } }, "'blob'" },
 		{ FORMAT_YAML, { { "blob", "canary\xff", FIELD_STRING } }, "'blob'" },
+		{ FORMAT_GO_JSON, { { "blob", "canary\xff", FIELD_STRING } }, "'blob'" },
 		{ FORMAT_ENV,
 		  { { "a.b", "canary", FIELD_STRING }, { "a_b", "2", FIELD_STRING } },
 		  "'A_B'" },
