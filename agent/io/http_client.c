@@ -134,13 +134,20 @@ static void move_to(struct http_flight *flight, struct flights *list)
 		TAILQ_INSERT_TAIL(list, flight, entry);
 }
 
+static void give_back(struct http_flight *flight)
+{
+	http_lane_keep(flight->lane, flight->easy);
+	flight->easy = NULL;
+	flight->lane = NULL;
+}
+
 static void leave_lane(struct http_flight *flight)
 {
 	if (flight->lane == NULL)
 		return;
 	http_flight_note_sent(flight);
 	http_lane_remove(flight->lane, flight->easy);
-	flight->lane = NULL;
+	give_back(flight);
 }
 
 /* The last thing that a flight sees; the pool may be gone after. */
@@ -202,8 +209,8 @@ static void on_lane_completed(void *context, CURL *easy, CURLcode result)
 	bool good;
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &flight);
-	flight->lane = NULL;
 	good = http_flight_conclude(flight, result) == 0;
+	give_back(flight);
 	pump(pool);
 	touch_down(flight, good);
 }
@@ -231,9 +238,15 @@ static int take_off(struct http_flight *flight, struct http_lane *lane)
 			"%.150s cannot be looked up: %d look-ups wait for the name server in "
 			"/etc/resolv.conf",
 			pool->target.origin, HTTP_RESOLVERS_MAX);
-	if (http_flight_prepare(flight, err) < 0 || http_lane_add(lane, flight->easy, err) < 0)
-		return -1;
+	flight->easy = http_lane_take(lane);
+	if (flight->easy == NULL)
+		return error_no_memory(err);
 	flight->lane = lane;
+	http_flight_prepare(flight);
+	if (http_lane_add(lane, flight->easy, err) < 0) {
+		give_back(flight);
+		return -1;
+	}
 	move_to(flight, &pool->flying);
 	return 0;
 }

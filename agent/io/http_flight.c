@@ -316,8 +316,6 @@ struct http_flight *http_flight_new(const struct http_target *target, const stru
 
 void http_flight_free(struct http_flight *flight)
 {
-	if (flight->easy != NULL)
-		curl_easy_cleanup(flight->easy);
 	curl_slist_free_all(flight->headers);
 	buf_deinit(&flight->url);
 	buf_deinit(&flight->body);
@@ -326,18 +324,14 @@ void http_flight_free(struct http_flight *flight)
 	wipe_free(flight);
 }
 
-int http_flight_prepare(struct http_flight *flight, struct error *err)
+void http_flight_prepare(struct http_flight *flight)
 {
-	flight->easy = curl_easy_init();
-	if (flight->easy == NULL)
-		return error_no_memory(err);
 	set_limits(flight->easy, flight);
 	set_manners(flight->easy, flight->target);
 	if (flight->target->https)
 		set_trust(flight->easy, flight->target);
 	set_request(flight->easy, flight);
 	flight->reply.sent = clock_now(flight->clock);
-	return 0;
 }
 
 void http_flight_note_sent(struct http_flight *flight)

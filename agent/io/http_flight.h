@@ -16,12 +16,12 @@ struct http_flight {
 	TAILQ_ENTRY(http_flight) entry;
 	struct flights *list;
 	struct http_pool *pool;
-	struct http_lane *lane; /* while flying */
+	struct http_lane *lane; /* NULL: not taken off, or landed */
 	struct http_transfer *transfer;
 
 	const struct http_target *target;
 	const struct clock *clock;
-	CURL *easy; /* from http_flight_prepare on */
+	CURL *easy; /* the lane's, while in it */
 	const char *method;
 	struct curl_slist *headers;
 	struct buf url, body, reply_body, location;
@@ -42,8 +42,8 @@ struct http_flight *http_flight_new(const struct http_target *target, const stru
 				    struct http_transfer *transfer, struct error *err) MUST_USE;
 void http_flight_free(struct http_flight *flight);
 
-/* Makes `easy`, with everything set; it goes out now. */
-int http_flight_prepare(struct http_flight *flight, struct error *err) MUST_USE;
+/* Sets everything in `easy`, which is new; it goes out now. */
+void http_flight_prepare(struct http_flight *flight);
 
 /* Tells the transfer whether the server may have the request; before `easy` leaves its lane or
  * after. */

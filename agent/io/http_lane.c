@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #include "agent/base/wipe.h"
+#include "agent/io/http_client.h"
 
 struct socket_watch {
 	uv_poll_t poll; /* first: freed when closed */
@@ -31,6 +32,8 @@ struct http_lane {
 	unsigned running;
 	unsigned linger_ms;
 	CURLM *multi; /* NULL: nothing is connected */
+	CURL *spare[HTTP_CONNECTIONS_MAX];
+	unsigned spare_count;
 	LIST_HEAD(, socket_watch) watches;
 	http_lane_fn *completed;
 	void *context;
@@ -40,6 +43,8 @@ static void close_multi(struct http_lane *lane)
 {
 	struct socket_watch *watch;
 
+	while (lane->spare_count > 0)
+		curl_easy_cleanup(lane->spare[--lane->spare_count]);
 	if (lane->multi == NULL)
 		return;
 	(void)curl_multi_cleanup(lane->multi);
@@ -240,6 +245,21 @@ struct http_lane *http_lane_free(struct http_lane *lane)
 bool http_lane_full(const struct http_lane *lane)
 {
 	return lane->running >= lane->connections;
+}
+
+CURL *http_lane_take(struct http_lane *lane)
+{
+	return lane->spare_count > 0 ? lane->spare[--lane->spare_count] : curl_easy_init();
+}
+
+void http_lane_keep(struct http_lane *lane, CURL *easy)
+{
+	if (lane->multi == NULL || lane->spare_count == ARRAY_SIZE(lane->spare)) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_reset(easy);
+	lane->spare[lane->spare_count++] = easy;
 }
 
 int http_lane_add(struct http_lane *lane, CURL *easy, struct error *err)

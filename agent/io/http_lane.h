@@ -24,5 +24,10 @@ struct http_lane *http_lane_free(struct http_lane *lane);
 
 bool http_lane_full(const struct http_lane *lane);
 
+/* A handle with nothing set, to be given back by http_lane_keep. They are used again while
+ * connections are: with c-ares each new one reads the resolver's files. NULL: no memory. */
+CURL *http_lane_take(struct http_lane *lane);
+void http_lane_keep(struct http_lane *lane, CURL *easy);
+
 int http_lane_add(struct http_lane *lane, CURL *easy, struct error *err) MUST_USE;
 void http_lane_remove(struct http_lane *lane, CURL *easy);
