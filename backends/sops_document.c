@@ -232,13 +232,15 @@ static int open_tree(struct sops_document *document, const struct age_identities
 int sops_document_init(struct sops_document *document, enum sops_format format, const char *text,
 		       size_t len, const char *file, struct error *err)
 {
+	size_t mark = sops_byte_order_mark(text, len);
+
 	*document = (struct sops_document){ .source = BUF_INIT(2 * SOPS_DOCUMENT_MAX) };
 	document->file = strdup(file);
-	buf_put(&document->source, text, len);
+	buf_put(&document->source, text + mark, len - mark);
 	if (document->file == NULL || document->source.failed)
 		return error_no_memory(err);
-	return sops_tree_read(&document->tree, format, buf_string(&document->source), len, file,
-			      err);
+	return sops_tree_read(&document->tree, format, buf_string(&document->source), len - mark,
+			      file, err);
 }
 
 int sops_document_open(struct sops_document *document, enum sops_format format, const char *text,

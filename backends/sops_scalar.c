@@ -53,6 +53,8 @@ bool sops_write_float(struct buf *buf, const char *text)
 
 	if (end == text || *end != '\0' || strlen(text) > NUMBER_MAX)
 		return false;
+	if (isinf(value) && strpbrk(text, "0123456789") != NULL)
+		return false; /* 1e400: finite, but past what a float holds */
 	if (isnan(value))
 		buf_puts(buf, "NaN");
 	else if (isinf(value))
@@ -106,6 +108,15 @@ static bool read_integer(const char *text, struct buf *canonical)
 		return false;
 	buf_printf(canonical, "%s%llu", negative && value > 0 ? "-" : "", value);
 	return true;
+}
+
+bool sops_integer_fits(const char *canonical)
+{
+	static const char largest[] = "9223372036854775807";
+	size_t len = strlen(canonical);
+
+	return canonical[0] == '-' || len < strlen(largest) ||
+	       (len == strlen(largest) && strcmp(canonical, largest) <= 0);
 }
 
 static bool looks_float(const char *text)

@@ -10,7 +10,11 @@
  * its canonical text. */
 enum sops_kind sops_resolve(const char *text, size_t len, struct buf *canonical);
 
-/* Appends the canonical spelling of a float; false when the text is no number. */
+/* Whether sops can hold the integer of this canonical text: it has 64 bits, one for the sign. */
+bool sops_integer_fits(const char *canonical);
+
+/* Appends the canonical spelling of a float; false when the text is no number or
+ * past what a float holds. */
 bool sops_write_float(struct buf *buf, const char *text);
 
 /* Appends the scalar for people and programs: a JSON value; times and non-finite floats are

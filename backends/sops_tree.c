@@ -19,6 +19,13 @@ enum sops_format sops_format_of(const char *file)
 	return SOPS_YAML;
 }
 
+size_t sops_byte_order_mark(const char *text, size_t len)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	return len >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0 ? strlen(mark) : 0;
+}
+
 int sops_tree_read(struct sops_tree *tree, enum sops_format format, const char *text, size_t len,
 		   const char *file, struct error *err)
 {
@@ -28,7 +35,11 @@ int sops_tree_read(struct sops_tree *tree, enum sops_format format, const char *
 		[SOPS_DOTENV] = sops_dotenv_read,
 	};
 
+	size_t mark = sops_byte_order_mark(text, len);
+
 	*tree = (struct sops_tree){ .format = format };
+	text += mark;
+	len -= mark;
 	if (len > SOPS_DOCUMENT_MAX)
 		return error_set(err, ERROR_EXHAUSTED, "%s is larger than %zu bytes", file,
 				 SOPS_DOCUMENT_MAX);
@@ -47,6 +58,7 @@ void sops_tree_free(struct sops_tree *tree)
 	for (; node != NULL; node = next) {
 		next = node->allocated;
 		free(node->key);
+		free(node->index);
 		wipe_free(node->text);
 		free(node);
 	}
@@ -67,6 +79,57 @@ int sops_node_set(struct sops_node *node, enum sops_kind kind, const char *text,
 	node->text = copy;
 	node->len = len;
 	node->kind = kind;
+	return 0;
+}
+
+/* --- members by name --- */
+
+enum { INDEXED_FROM = 16 };
+
+/* Open addressing; never more than half full. */
+struct sops_index {
+	size_t mask;
+	struct sops_node *slots[];
+};
+
+static struct sops_node **slot_of(struct sops_index *index, const char *key)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	size_t at;
+
+	for (const char *c = key; *c != '\0'; c++)
+		hash = (hash ^ (uint8_t)*c) * 0x100000001b3;
+	at = (size_t)(hash ^ hash >> 32) & index->mask;
+	while (index->slots[at] != NULL && strcmp(index->slots[at]->key, key) != 0)
+		at = (at + 1) & index->mask;
+	return &index->slots[at];
+}
+
+/* Counts the member that was just added, and indexes all of them when there are many. Of two of one
+ * name the first is found. */
+static int count_member(struct sops_node *map, struct sops_node *member, struct error *err)
+{
+	size_t slots = 4 * INDEXED_FROM;
+	struct sops_node **slot;
+
+	map->members++;
+	if (map->index != NULL && 2 * map->members <= map->index->mask) {
+		slot = slot_of(map->index, member->key);
+		*slot = *slot == NULL ? member : *slot;
+		return 0;
+	}
+	if (map->members < INDEXED_FROM)
+		return 0;
+	while (slots < 4 * map->members)
+		slots *= 2;
+	free(map->index);
+	map->index = calloc(1, sizeof(*map->index) + slots * sizeof(struct sops_node *));
+	if (map->index == NULL)
+		return error_no_memory(err);
+	map->index->mask = slots - 1;
+	for (struct sops_node *child = map->first; child != NULL; child = child->next)
+		if (child->key != NULL && *(slot = slot_of(map->index, child->key)) == NULL)
+			*slot = child;
 	return 0;
 }
 
@@ -103,13 +166,15 @@ struct sops_node *sops_node_add(struct sops_tree *tree, struct sops_node *parent
 	else
 		parent->first = node;
 	parent->last = node;
-	return node;
+	return key == NULL || count_member(parent, node, err) == 0 ? node : NULL;
 }
 
 struct sops_node *sops_get(const struct sops_node *map, const char *key)
 {
 	if (map == NULL || map->kind != SOPS_MAP)
 		return NULL;
+	if (map->index != NULL)
+		return *slot_of(map->index, key);
 	for (struct sops_node *child = map->first; child != NULL; child = child->next)
 		if (child->key != NULL && strcmp(child->key, key) == 0)
 			return child;
@@ -213,7 +278,7 @@ void sops_write_path(struct buf *buf, const struct sops_node *node)
 int sops_edits_add(struct sops_edits *edits, struct sops_span span, const struct buf *text,
 		   struct error *err)
 {
-	struct sops_edit edit = { .span = span, .len = text->len };
+	struct sops_edit edit = { .span = span, .order = edits->count, .len = text->len };
 
 	if (buf_check(text, "the new document", err) < 0)
 		return -1;
@@ -239,7 +304,9 @@ static int by_start(const void *one, const void *other)
 {
 	const struct sops_edit *a = one, *b = other;
 
-	return a->span.start < b->span.start ? -1 : a->span.start > b->span.start;
+	if (a->span.start != b->span.start)
+		return a->span.start < b->span.start ? -1 : 1;
+	return a->order < b->order ? -1 : a->order > b->order;
 }
 
 void sops_edits_apply(struct sops_edits *edits, const char *text, size_t len, struct buf *out)

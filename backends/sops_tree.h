@@ -34,6 +34,8 @@ struct sops_span {
 	size_t start, end;
 };
 
+struct sops_index; /* of a large map: its members by name */
+
 struct sops_node {
 	enum sops_kind kind;
 	bool flow;   /* {…} or […]; always in JSON */
@@ -48,6 +50,9 @@ struct sops_node {
 	struct sops_span key_span; /* of the key, its quotes included */
 	unsigned line, column;	   /* 1-based; of the key where there is one */
 	struct sops_node *parent, *first, *last, *next;
+	const struct sops_node *incoming; /* the value that it is to have, of another tree */
+	size_t members;			  /* how many have a name */
+	struct sops_index *index;
 	struct sops_node *allocated; /* the tree's list of all nodes */
 };
 
@@ -61,7 +66,11 @@ struct sops_tree {
 /* "a.yaml" → SOPS_YAML; json and env by their endings, everything else is YAML. */
 enum sops_format sops_format_of(const char *file);
 
-/* Reads a document; `file` names it in errors. ERROR_BAD_DATA names file and line. */
+/* The length of the mark that Windows' editors write before UTF-8 text; 0 when there is none. */
+size_t sops_byte_order_mark(const char *text, size_t len);
+
+/* Reads a document; `file` names it in errors. ERROR_BAD_DATA names file and line. Spans count from
+ * behind a byte order mark. */
 int sops_tree_read(struct sops_tree *tree, enum sops_format format, const char *text, size_t len,
 		   const char *file, struct error *err) MUST_USE;
 void sops_tree_free(struct sops_tree *tree); /* wipes; for AUTO too */
@@ -101,9 +110,11 @@ struct sops_path {
 int sops_path_read(struct sops_path *path, const char *text, struct error *err) MUST_USE;
 void sops_path_free(struct sops_path *path);
 
-/* Replaced spans of a source text, in any order; they must not overlap. */
+/* Replaced spans of a source text, in any order; they must not overlap. What is put in at one place
+ * comes in the order in which it was added. */
 struct sops_edit {
 	struct sops_span span;
+	size_t order;
 	char *text; /* may be secret */
 	size_t len;
 };

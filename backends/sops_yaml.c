@@ -11,6 +11,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "agent/base/text.h"
 #include "backends/sops_cipher.h"
 #include "backends/sops_scalar.h"
 
@@ -336,31 +337,60 @@ static bool is_sealed_comment(const struct sops_node *node)
 	       memcmp(sealed.type, "comment", sealed.type_len) == 0;
 }
 
+#define YAML_TAG "tag:yaml.org,2002:"
+
+/* Tags that a value may have; `text` is a string whatever it looks like. */
+static const struct tag {
+	const char *name;
+	bool text;
+} tags[] = {
+	{ "!", false },
+	{ YAML_STR_TAG, true },
+	{ YAML_TAG "merge", true }, /* how sops writes the plain text << */
+	{ YAML_INT_TAG, false },
+	{ YAML_FLOAT_TAG, false },
+	{ YAML_BOOL_TAG, false },
+	{ YAML_NULL_TAG, false },
+	{ YAML_TIMESTAMP_TAG, false },
+};
+
+static const struct tag *tag_of(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tags); i++)
+		if (strcmp(tags[i].name, name) == 0)
+			return &tags[i];
+	return NULL;
+}
+
 static int on_scalar(struct reader *r, const yaml_event_t *event, struct error *err)
 {
 	AUTO(buf_deinit) struct buf canonical = BUF_INIT(SOPS_DOCUMENT_MAX);
 	const char *tag = (const char *)event->data.scalar.tag;
 	const char *text = (const char *)event->data.scalar.value;
+	bool standard = tag != NULL && text_starts_with(tag, YAML_TAG);
 	enum sops_kind kind = SOPS_STRING;
 	struct sops_node *node;
 
 	r->last_scalar = NULL;
 	if (top(r) != NULL && top(r)->node->kind == SOPS_MAP && top(r)->key == NULL)
 		return on_key(r, event, err);
-	if (tag != NULL && strcmp(tag, "!") != 0 && strcmp(tag, YAML_STR_TAG) != 0 &&
-	    strcmp(tag, YAML_INT_TAG) != 0 && strcmp(tag, YAML_FLOAT_TAG) != 0 &&
-	    strcmp(tag, YAML_BOOL_TAG) != 0 && strcmp(tag, YAML_NULL_TAG) != 0 &&
-	    strcmp(tag, YAML_TIMESTAMP_TAG) != 0)
+	if (tag != NULL && tag_of(tag) == NULL)
 		return error_set(err, ERROR_BAD_DATA,
-				 "line %zu: the tag '%.60s' is not supported yet",
-				 event->start_mark.line + 1, tag);
-	if (tag == NULL ? event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE
-			: strcmp(tag, "!") != 0 && strcmp(tag, YAML_STR_TAG) != 0)
+				 "line %zu: the tag '%s%.60s' is not supported: write the value "
+				 "without it, a binary one as a base64 string",
+				 event->start_mark.line + 1, standard ? "!!" : "",
+				 tag + (standard ? strlen(YAML_TAG) : 0));
+	if (tag == NULL || strcmp(tag, "!") == 0
+		    ? event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE
+		    : !tag_of(tag)->text)
 		kind = sops_resolve(text, event->data.scalar.length, &canonical);
 	else
 		buf_put(&canonical, text, event->data.scalar.length);
 	if (buf_check(&canonical, "a value", err) < 0)
 		return -1;
+	if (kind == SOPS_INT && !sops_integer_fits(buf_string(&canonical)))
+		return bad(err, event->start_mark,
+			   "the integer is larger than sops can hold: put it in quotes");
 	if (memchr(text, '\0', event->data.scalar.length) != NULL && top(r) == NULL)
 		return bad(err, event->start_mark, "a document must be a map of names to values");
 	node = add_value(r, event, kind, buf_string(&canonical), canonical.len, err);
@@ -375,11 +405,29 @@ static int on_scalar(struct reader *r, const yaml_event_t *event, struct error *
 	return remember(r, event->data.scalar.anchor, node, false, err);
 }
 
+/* Where a collection's own text begins: behind an anchor or a tag, which begin its event. A list
+ * that is indented no more than its key has the dash itself in the event. */
+static void place_start(struct reader *r, const yaml_event_t *event, struct sops_node *node,
+			size_t *column)
+{
+	size_t at = byte_of(r, event->end_mark.index);
+	size_t behind_dash = node->kind == SOPS_LIST && (at == r->len || r->text[at] != '-');
+
+	*column = event->start_mark.column;
+	node->span.start = at - (node->flow ? 1 : behind_dash);
+	if (node->flow)
+		return;
+	*column = event->end_mark.column - behind_dash;
+	if (node->key == NULL)
+		node->column = (unsigned)*column + 1;
+}
+
 static int on_start(struct reader *r, const yaml_event_t *event, bool map, struct error *err)
 {
 	bool flow = map ? event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
 			: event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
 	struct sops_node *node;
+	size_t column;
 
 	r->last_scalar = NULL;
 	if (r->depth >= SOPS_DEPTH_MAX)
@@ -391,7 +439,8 @@ static int on_start(struct reader *r, const yaml_event_t *event, bool map, struc
 	if (node == NULL)
 		return -1;
 	node->flow = flow;
-	r->stack[r->depth++] = (struct frame){ .node = node, .column = event->start_mark.column };
+	place_start(r, event, node, &column);
+	r->stack[r->depth++] = (struct frame){ .node = node, .column = column };
 	return remember(r,
 			map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
 			node, true, err);
@@ -486,14 +535,12 @@ static void reader_free(struct reader **pointer)
 int sops_yaml_read(struct sops_tree *tree, const char *text, size_t len, struct error *err)
 {
 	AUTO(reader_free) struct reader *r = calloc(1, sizeof(*r));
-	bool mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
 
 	if (r == NULL || yaml_parser_initialize(&r->parser) == 0)
 		return error_no_memory(err);
 	r->tree = tree;
 	r->text = text;
 	r->len = len;
-	r->at_byte = mark ? 3 : 0;
 	yaml_parser_set_input_string(&r->parser, (const unsigned char *)text, len);
 	yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
 	if (read_events(r, err) < 0)
