@@ -39,6 +39,12 @@ void sops_document_free(struct sops_document *document); /* wipes; for AUTO too 
  * decrypted. */
 int sops_document_set(struct sops_document *document, const char *path, enum sops_kind kind,
 		      const char *value, size_t len, struct error *err) MUST_USE;
+/* Sets or adds every value of another tree at its own path, lists item by item; what it has and
+ * `from` lacks stays. ERROR_BAD_DATA when a value stands where a map or list is needed or the other
+ * way round, ERROR_INVALID when `from` is encrypted itself. Until it is sealed the tree is not
+ * decrypted. */
+int sops_document_merge(struct sops_document *document, const struct sops_node *from,
+			struct error *err) MUST_USE;
 /* Removes a value, a list or a map. ERROR_NOT_FOUND when there is none. */
 int sops_document_remove(struct sops_document *document, const char *path,
 			 struct error *err) MUST_USE;

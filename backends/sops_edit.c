@@ -1,247 +1,150 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A value that is not there is first put in place empty; then what stands at the path is replaced,
- * sealed as the rules say for that place. Every step reads the new text again, so positions are
- * always those of the source.
+ * What is not there is first put in place with empty values; then every value is replaced where it
+ * stands, sealed as the rules say for that place. The new text is read again between the two, so
+ * that positions are always those of the source.
  */
-#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/text.h"
+#include "backends/sops_add.h"
 #include "backends/sops_internal.h"
 #include "backends/sops_metadata.h"
 #include "backends/sops_scalar.h"
 
-enum { INDENT = 4 };
-
-struct target {
-	struct sops_walk walk;
-	const struct sops_node *node;
-	bool encrypted, found;
-	struct buf place;
-};
-
-static int note_target(struct sops_walk *walk, struct sops_node *node, bool encrypted,
-		       struct error *err)
+static int apply(struct sops_document *document, struct sops_edits *edits, struct error *err)
 {
-	struct target *target = CONTAINER_OF(walk, struct target, walk);
-
-	(void)err;
-	if (node != target->node)
-		return 0;
-	target->encrypted = encrypted;
-	target->found = true;
-	buf_puts(&target->place, sops_place(walk, node));
-	return 0;
-}
-
-static bool is_metadata(const struct sops_node *node)
-{
-	return node->key != NULL && node->parent->parent == NULL &&
-	       strcmp(node->key, SOPS_METADATA) == 0;
-}
-
-/* The last child that counts; NULL when there is none. */
-static const struct sops_node *last_value(const struct sops_node *node)
-{
-	const struct sops_node *last = NULL;
-
-	for (const struct sops_node *child = node->first; child != NULL; child = child->next)
-		if ((child->kind != SOPS_COMMENT || child->item) && !is_metadata(child))
-			last = child;
-	return last;
-}
-
-static size_t line_start(const char *text, size_t at)
-{
-	while (at > 0 && text[at - 1] != '\n')
-		at--;
-	return at;
-}
-
-/* The start of the line after the one that `end` is on or right behind. */
-static size_t next_line(const struct buf *source, size_t end)
-{
-	if (end > 0 && source->data[end - 1] == '\n')
-		return end;
-	while (end < source->len && source->data[end] != '\n')
-		end++;
-	return end < source->len ? end + 1 : end;
-}
-
-static void put_spaces(struct buf *out, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		buf_putc(out, ' ');
-}
-
-static int apply_one(struct sops_document *document, struct sops_span span, const struct buf *text,
-		     struct error *err)
-{
-	AUTO(sops_edits_free) struct sops_edits edits = { .count = 0 };
 	AUTO(buf_deinit) struct buf out = BUF_INIT(2 * SOPS_DOCUMENT_MAX);
 
-	if (sops_edits_add(&edits, span, text, err) < 0)
-		return -1;
-	sops_edits_apply(&edits, document->source.data, document->source.len, &out);
+	sops_edits_apply(edits, document->source.data, document->source.len, &out);
 	return sops_document_replace(document, &out, err);
 }
 
-/* --- adding --- */
+/* --- values --- */
 
-/* "b:\n    c: \"\"" for the rest of a path, each level indented more. */
-static void put_block_members(struct buf *out, char *const *parts, size_t count, size_t indent)
+/* Puts the value of `incoming` wherever one is noted. */
+struct filling {
+	struct sops_walk walk;
+	const struct sops_document *document;
+	struct sops_edits edits;
+};
+
+/* The spelling of a value that is not encrypted. */
+static int put_plain(const struct sops_document *document, const struct sops_node *node,
+		     const struct sops_node *value, struct buf *out, struct error *err)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (i > 0)
-			put_spaces(out, indent + INDENT * i);
-		sops_write_yaml_string(out, parts[i], strlen(parts[i]), 0);
-		buf_puts(out, i + 1 < count ? ":\n" : ": \"\"\n");
-	}
-}
-
-static void put_flow_members(struct buf *out, char *const *parts, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		buf_puts(out, i > 0 ? "{" : "");
-		text_write_json(out, parts[i], strlen(parts[i]));
-		buf_puts(out, i + 1 < count ? ": " : ": \"\"");
-	}
-	for (size_t i = 1; i < count; i++)
-		buf_putc(out, '}');
-}
-
-/* What separates members in braces: the white space in front of the first, if it starts a line. */
-static void put_flow_gap(struct buf *out, const struct buf *source, const struct sops_node *node)
-{
-	const struct sops_node *first = node->first;
-	size_t at = first->key != NULL ? first->key_span.start : first->span.start;
-	size_t start = line_start(source->data, at);
-
-	for (size_t i = start; i < at; i++)
-		if (!isspace((unsigned char)source->data[i])) {
-			buf_putc(out, ' ');
-			return;
+	if (document->tree.format == SOPS_JSON) {
+		sops_write_json_scalar(out, value);
+	} else if (document->tree.format == SOPS_YAML) {
+		sops_write_yaml_scalar(out, value, node->parent->flow ? -1 : 0);
+	} else if (strstr(value->text, "\\n") != NULL) {
+		return error_set(err, ERROR_BAD_DATA,
+				 "'%.100s' is not encrypted, and a dotenv file cannot hold \\n in "
+				 "plain text",
+				 node->key);
+	} else {
+		for (size_t i = 0; i < value->len; i++) {
+			if (value->text[i] == '\n')
+				buf_puts(out, "\\n");
+			else
+				buf_putc(out, value->text[i]);
 		}
-	buf_putc(out, '\n');
-	buf_put(out, source->data + start, at - start);
+	}
+	return 0;
 }
 
-static int add_flow(struct sops_document *document, const struct sops_node *node,
-		    char *const *parts, size_t count, struct error *err)
+static int fill(struct sops_walk *walk, struct sops_node *node, bool encrypted, struct error *err)
 {
-	const struct sops_node *last = last_value(node);
-	AUTO(buf_deinit) struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX);
-	size_t at;
+	struct filling *filling = CONTAINER_OF(walk, struct filling, walk);
+	const struct sops_document *document = filling->document;
+	const struct sops_node *value = node->incoming;
+	AUTO(buf_deinit)
+	struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX), sealed = BUF_INIT(SOPS_DOCUMENT_MAX);
+	bool yaml = document->tree.format == SOPS_YAML;
 
-	if (last != NULL) {
-		at = last->span.end;
-		buf_putc(&text, ',');
-		put_flow_gap(&text, &document->source, node);
-	} else if (node->first != NULL && node->first->key != NULL) {
-		at = node->first->key_span.start; /* the metadata stay last */
+	if (value == NULL)
+		return 0;
+	if (encrypted && value->kind != SOPS_NULL && value->len > 0 &&
+	    sops_seal(document->key, value->text, value->len, sops_type_name(value->kind),
+		      sops_place(walk, node), &sealed, err) < 0)
+		return -1;
+	if (yaml && node->span.start > 0 && node->span.start == node->span.end)
+		buf_putc(&text, ' ');
+	if (sealed.len == 0) {
+		if (put_plain(document, node, value, &text, err) < 0)
+			return -1;
+	} else if (document->tree.format == SOPS_DOTENV || (yaml && !node->parent->flow)) {
+		buf_put(&text, sealed.data, sealed.len);
 	} else {
-		at = node->span.start + 1;
+		text_write_json(&text, sealed.data, sealed.len);
 	}
-	if (node->kind == SOPS_LIST && count == 1)
-		buf_puts(&text, "\"\"");
-	else if (node->kind == SOPS_LIST) {
-		buf_putc(&text, '{');
-		put_flow_members(&text, parts + 1, count - 1);
-		buf_putc(&text, '}');
-	} else
-		put_flow_members(&text, parts, count);
-	if (last == NULL && node->first != NULL) {
-		buf_putc(&text, ',');
-		put_flow_gap(&text, &document->source, node);
-	}
-	return apply_one(document, (struct sops_span){ at, at }, &text, err);
-}
-
-/* The column of the members of a block: of the dash in a list, of the key in a map. */
-static size_t block_column(const struct sops_document *document, const struct sops_node *node)
-{
-	const struct sops_node *member = last_value(node);
-	size_t at, start;
-
-	if (member == NULL)
-		return node->parent == NULL && node->first != NULL && node->first->column > 0
-			       ? node->first->column - 1
-			       : 0;
-	if (node->kind == SOPS_LIST)
-		return node->column > 0 && node->key == NULL
-			       ? node->column - 1
-			       : (start = line_start(document->source.data, node->span.start),
-				  node->span.start - start);
-	at = member->key_span.start;
-	return at - line_start(document->source.data, at);
-}
-
-static int add_block(struct sops_document *document, const struct sops_node *node,
-		     char *const *parts, size_t count, struct error *err)
-{
-	const struct sops_node *last = last_value(node),
-			       *metadata = sops_get(document->tree.root, SOPS_METADATA);
-	AUTO(buf_deinit) struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX);
-	size_t indent = block_column(document, node), at;
-
-	if (last != NULL)
-		at = next_line(&document->source, last->span.end);
-	else if (metadata != NULL)
-		at = line_start(document->source.data, metadata->key_span.start);
-	else
-		at = document->source.len;
-	if (at > 0 && document->source.data[at - 1] != '\n')
+	/* A block of lines has its last line's end in it. */
+	if (yaml && node->span.end > node->span.start &&
+	    document->source.data[node->span.end - 1] == '\n')
 		buf_putc(&text, '\n');
-	put_spaces(&text, indent);
-	if (node->kind == SOPS_LIST) {
-		buf_puts(&text, "- ");
-		if (count == 1)
-			buf_puts(&text, "\"\"\n");
-		else
-			put_block_members(&text, parts + 1, count - 1, indent + 2);
-	} else {
-		put_block_members(&text, parts, count, indent);
+	return sops_edits_add(&filling->edits, node->span, &text, err);
+}
+
+static int fill_values(struct sops_document *document, struct error *err)
+{
+	struct filling filling = {
+		.walk = { .rules = &document->rules, .leaf = fill },
+		.document = document,
+	};
+	int status = sops_walk(&filling.walk, document->tree.root, err);
+
+	if (status == 0)
+		status = apply(document, &filling.edits, err);
+	sops_edits_free(&filling.edits);
+	return status;
+}
+
+/* The value that `node` is to have. */
+static int note(const struct sops_document *document, struct sops_node *node,
+		const struct sops_node *value, struct error *err)
+{
+	if (!text_is_utf8(value->text, value->len) ||
+	    memchr(value->text, '\0', value->len) != NULL) {
+		AUTO(buf_deinit) struct buf path = BUF_INIT(200);
+
+		sops_write_path(&path, node);
+		return error_set(err, ERROR_BAD_DATA,
+				 "the value of '%s' is not UTF-8 text without NUL, and so nothing "
+				 "that %s can hold: encode it first (base64)",
+				 buf_string(&path), document->file);
 	}
-	return apply_one(document, (struct sops_span){ at, at }, &text, err);
+	if (node->kind == SOPS_NULL)
+		node->kind = SOPS_STRING; /* so that the walk shows it */
+	node->incoming = value;
+	return 0;
 }
 
-static int add_line(struct sops_document *document, const char *name, struct error *err)
+/* --- one value --- */
+
+/* The item of that number; NULL and no error for the one behind the last. */
+static struct sops_node *item_at(const struct sops_document *document, const struct sops_node *list,
+				 const char *part, bool *bad, struct error *err)
 {
-	const struct sops_node *last = last_value(document->tree.root);
-	AUTO(buf_deinit) struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX);
-	size_t at = last != NULL ? next_line(&document->source, last->span.end) : 0;
+	struct sops_node *item = list->first;
+	size_t items = 0;
+	uint64_t wanted = 0;
 
-	if (name[0] == '\0' || name[0] == '#' || strpbrk(name, "=\n\r") != NULL ||
-	    text_starts_with(name, "sops_"))
-		return error_set(err, ERROR_INVALID, "'%.100s' cannot be the name of a variable",
-				 name);
-	if (last == NULL)
-		while (at < document->source.len &&
-		       strncmp(document->source.data + at, "sops_", 5) != 0)
-			at = next_line(&document->source, at + 1);
-	if (at > 0 && document->source.data[at - 1] != '\n')
-		buf_putc(&text, '\n');
-	buf_printf(&text, "%s=\n", name);
-	return apply_one(document, (struct sops_span){ at, at }, &text, err);
+	for (const struct sops_node *child = list->first; child != NULL; child = child->next)
+		items += child->kind != SOPS_COMMENT;
+	*bad = text_read_unsigned(part, items, &wanted, err) < 0;
+	if (*bad) {
+		(void)error_set(
+			err, ERROR_BAD_DATA,
+			"%s: a list of %zu items stands before '%.100s'; items are 0 to %zu, "
+			"which adds one",
+			document->file, items, part, items);
+		return NULL;
+	}
+	while (item != NULL && (item->kind == SOPS_COMMENT || wanted-- > 0))
+		item = item->next;
+	return item;
 }
-
-static int add(struct sops_document *document, const struct sops_path *path,
-	       const struct sops_node *node, size_t depth, struct error *err)
-{
-	char *const *parts = path->parts + depth;
-	size_t count = path->count - depth;
-
-	if (document->tree.format == SOPS_DOTENV && count != 1)
-		return error_set(err, ERROR_INVALID, "a dotenv file holds no levels: use one name");
-	if (document->tree.format == SOPS_DOTENV)
-		return add_line(document, parts[0], err);
-	if (node->flow)
-		return add_flow(document, node, parts, count, err);
-	return add_block(document, node, parts, count, err);
-}
-
-/* --- setting --- */
 
 /* Follows the path as far as it goes; *depth counts the parts that were there. */
 static struct sops_node *follow(const struct sops_document *document, const struct sops_path *path,
@@ -252,33 +155,21 @@ static struct sops_node *follow(const struct sops_document *document, const stru
 	for (*depth = 0; *depth < path->count; (*depth)++) {
 		const char *part = path->parts[*depth];
 		struct sops_node *child = NULL;
+		bool bad = false;
 
 		if (node->kind == SOPS_MAP) {
 			child = sops_get(node, part);
 		} else if (node->kind == SOPS_LIST) {
-			size_t items = 0;
-			uint64_t wanted;
-
-			for (const struct sops_node *c = node->first; c != NULL; c = c->next)
-				items += c->kind != SOPS_COMMENT;
-			if (text_read_unsigned(part, items, &wanted, err) < 0) {
-				(void)error_set(err, ERROR_BAD_DATA,
-						"%s: a list of %zu items stands before '%.100s'; "
-						"items are 0 to %zu, "
-						"which adds one",
-						document->file, items, part, items);
-				return NULL;
-			}
-			for (child = node->first; child != NULL; child = child->next)
-				if (child->kind != SOPS_COMMENT && wanted-- == 0)
-					break;
+			child = item_at(document, node, part, &bad, err);
 		} else {
+			bad = true;
 			(void)error_set(err, ERROR_BAD_DATA,
 					"%s:%u: a value stands before '%.100s'; `agent secrets rm` "
 					"removes it",
 					document->file, node->line, part);
-			return NULL;
 		}
+		if (bad)
+			return NULL;
 		if (child == NULL)
 			return node;
 		node = child;
@@ -286,13 +177,46 @@ static struct sops_node *follow(const struct sops_document *document, const stru
 	return node;
 }
 
+/* The rest of a path as members to add: a map in a map, and an empty value at its end. */
+static struct sops_node *chain(struct sops_tree *tree, const struct sops_node *home,
+			       const struct sops_path *path, size_t depth, struct error *err)
+{
+	struct sops_node *top = NULL, *node = NULL;
+
+	for (size_t i = depth; i < path->count; i++) {
+		bool item = i == depth && home->kind == SOPS_LIST;
+
+		node = sops_node_add(tree, node, i + 1 < path->count ? SOPS_MAP : SOPS_STRING,
+				     item ? NULL : path->parts[i], "", 0, err);
+		if (node == NULL)
+			return NULL;
+		top = top != NULL ? top : node;
+	}
+	return top;
+}
+
+static int add_rest(struct sops_document *document, const struct sops_node *home,
+		    const struct sops_path *path, size_t depth, struct error *err)
+{
+	AUTO(sops_tree_free) struct sops_tree tree = { .format = document->tree.format };
+	AUTO(sops_edits_free) struct sops_edits edits = { .count = 0 };
+	AUTO(sops_members_free) struct sops_members members = { .count = 0 };
+	const struct sops_node *top = chain(&tree, home, path, depth, err);
+
+	if (top == NULL || sops_members_put(&members, top, err) < 0 ||
+	    sops_add(document, home, &members, &edits, err) < 0)
+		return -1;
+	return apply(document, &edits, err);
+}
+
+/* The node at the path, added where there is none. */
 static struct sops_node *reach(struct sops_document *document, const struct sops_path *path,
 			       struct error *err)
 {
 	size_t depth;
 	struct sops_node *node;
 
-	if (path->count > 0 && (strcmp(path->parts[0], SOPS_METADATA) == 0)) {
+	if (path->count > 0 && strcmp(path->parts[0], SOPS_METADATA) == 0) {
 		(void)error_set(err, ERROR_INVALID,
 				"'sops' holds the metadata of the file: use another name");
 		return NULL;
@@ -300,7 +224,7 @@ static struct sops_node *reach(struct sops_document *document, const struct sops
 	node = follow(document, path, &depth, err);
 	if (node == NULL || depth == path->count)
 		return node;
-	if (add(document, path, node, depth, err) < 0)
+	if (add_rest(document, node, path, depth, err) < 0)
 		return NULL;
 	node = follow(document, path, &depth, err);
 	if (node != NULL && depth < path->count) {
@@ -311,50 +235,16 @@ static struct sops_node *reach(struct sops_document *document, const struct sops
 	return node;
 }
 
-/* The spelling of a value that stays as it is read. */
-static void put_plain(const struct sops_document *document, const struct sops_node *node,
-		      enum sops_kind kind, const char *value, size_t len, struct buf *out)
-{
-	char *text = NULL;
-	struct sops_node plain = { .kind = kind, .len = len };
-
-	if (document->tree.format == SOPS_DOTENV) {
-		for (size_t i = 0; i < len; i++) {
-			if (value[i] == '\n')
-				buf_puts(out, "\\n");
-			else
-				buf_putc(out, value[i]);
-		}
-		return;
-	}
-	text = strndup(value, len);
-	plain.text = text;
-	if (text == NULL)
-		out->failed = true;
-	else if (document->tree.format == SOPS_JSON)
-		sops_write_json_scalar(out, &plain);
-	else
-		sops_write_yaml_scalar(out, &plain, node->parent->flow ? -1 : 0);
-	free(text);
-}
-
 int sops_document_set(struct sops_document *document, const char *path, enum sops_kind kind,
 		      const char *value, size_t len, struct error *err)
 {
 	AUTO(sops_path_free) struct sops_path parts = { .count = 0 };
-	AUTO(buf_deinit)
-	struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX), sealed = BUF_INIT(SOPS_DOCUMENT_MAX);
-	struct target target = { .walk = { .rules = &document->rules, .leaf = note_target },
-				 .place = BUF_INIT(64 << 10) };
-	struct sops_node *node, null_as_text;
-	bool bare;
-	int status;
+	AUTO(sops_tree_free) struct sops_tree holder = { .count = 0 };
+	const struct sops_node *incoming =
+		sops_node_add(&holder, NULL, kind, NULL, value, len, err);
+	struct sops_node *node;
 
-	if (!text_is_utf8(value, len) || memchr(value, '\0', len) != NULL)
-		return error_set(
-			err, ERROR_BAD_DATA,
-			"the value of '%.100s' is not UTF-8 text: encode it first (base64)", path);
-	if (sops_path_read(&parts, path, err) < 0)
+	if (incoming == NULL || sops_path_read(&parts, path, err) < 0)
 		return -1;
 	node = reach(document, &parts, err);
 	if (node == NULL)
@@ -363,142 +253,120 @@ int sops_document_set(struct sops_document *document, const char *path, enum sop
 		return error_set(err, ERROR_BAD_DATA,
 				 "%s:%u: '%.100s' holds several values; name one of them",
 				 document->file, node->line, path);
-	null_as_text = *node;
-	if (node->kind == SOPS_NULL)
-		node->kind = SOPS_STRING; /* so that the walk shows it */
-	target.node = node;
-	status = sops_walk(&target.walk, document->tree.root, err);
-	node->kind = null_as_text.kind;
-	if (status == 0 && target.encrypted && len > 0)
-		status = sops_seal(document->key, value, len, sops_type_name(kind),
-				   buf_string(&target.place), &sealed, err);
-	buf_deinit(&target.place);
-	if (status < 0)
+	if (note(document, node, incoming, err) < 0)
 		return -1;
-
-	if (node->span.start > 0 && node->span.start == node->span.end &&
-	    document->tree.format == SOPS_YAML)
-		buf_putc(&text, ' ');
-	bare = document->tree.format == SOPS_DOTENV ||
-	       (document->tree.format == SOPS_YAML && !node->parent->flow);
-	if (sealed.len > 0 && bare)
-		buf_put(&text, sealed.data, sealed.len);
-	else if (sealed.len > 0)
-		text_write_json(&text, sealed.data, sealed.len);
-	else if (kind != SOPS_NULL || document->tree.format != SOPS_DOTENV)
-		put_plain(document, node, kind, value, len, &text);
-	if (node->span.end > node->span.start &&
-	    document->source.data[node->span.end - 1] == '\n' && document->tree.format == SOPS_YAML)
-		buf_putc(&text, '\n');
-	return apply_one(document, node->span, &text, err);
+	return fill_values(document, err);
 }
 
-/* --- removing --- */
+/* --- a whole tree --- */
 
-static size_t count_values(const struct sops_node *node)
+static const char *kind_name(const struct sops_node *node)
 {
-	size_t count = 0;
-
-	for (const struct sops_node *child = node->first; child != NULL; child = child->next)
-		count += child->kind != SOPS_COMMENT && !is_metadata(child);
-	return count;
+	return node->kind == SOPS_MAP ? "a map" : node->kind == SOPS_LIST ? "a list" : "a value";
 }
 
-static const struct sops_node *previous_value(const struct sops_node *node)
+static int check_kinds(const struct sops_document *document, const struct sops_node *to,
+		       const struct sops_node *from, struct error *err)
 {
-	const struct sops_node *previous = NULL;
+	AUTO(buf_deinit) struct buf path = BUF_INIT(200);
 
-	for (const struct sops_node *child = node->parent->first; child != node;
-	     child = child->next)
-		if (child->kind != SOPS_COMMENT)
-			previous = child;
-	return previous;
+	if (sops_is_scalar(to) ? sops_is_scalar(from) : to->kind == from->kind)
+		return 0;
+	sops_write_path(&path, from);
+	return error_set(
+		err, ERROR_BAD_DATA,
+		"%s:%u: '%s' is %s here, and %s in what is added; `agent secrets rm` removes "
+		"it",
+		document->file, to->line, buf_string(&path), kind_name(to), kind_name(from));
 }
 
-static struct sops_span flow_span(const struct sops_document *document,
-				  const struct sops_node *node)
+struct merge {
+	const struct sops_document *document;
+	struct sops_edits edits;
+};
+
+/* What `to` has at the place of `from`: the member of that name, or the next item. */
+static struct sops_node *counterpart(struct sops_node *to, struct sops_node **item,
+				     const struct sops_node *from)
 {
-	const struct sops_node *previous = previous_value(node), *next = node->next;
-	struct sops_span span = { node->key != NULL ? node->key_span.start : node->span.start,
-				  node->span.end };
+	struct sops_node *found;
 
-	while (next != NULL && next->kind == SOPS_COMMENT)
-		next = next->next;
-	if (previous != NULL)
-		span.start = previous->span.end;
-	else if (next != NULL)
-		span.end = next->key != NULL ? next->key_span.start : next->span.start;
-	else
-		span = (struct sops_span){ node->parent->span.start + 1,
-					   node->parent->span.end - 1 };
-	(void)document;
-	return span;
+	if (to->kind == SOPS_MAP)
+		return sops_get(to, from->key);
+	while (*item != NULL && (*item)->kind == SOPS_COMMENT)
+		*item = (*item)->next;
+	found = *item;
+	*item = found != NULL ? found->next : NULL;
+	return found;
 }
 
-static bool blank(const char *text, size_t from, size_t to)
+/* What `to` lacks is added behind what it has, so that the edits of inner collections come first.
+ */
+static int merge_structure(struct merge *merge, struct sops_node *to, const struct sops_node *from,
+			   struct error *err)
 {
-	while (from < to && (text[from] == ' ' || text[from] == '\t'))
-		from++;
-	return from == to;
+	AUTO(sops_members_free) struct sops_members missing = { .count = 0 };
+	struct sops_node *item = to->first;
+
+	for (const struct sops_node *child = from->first; child != NULL; child = child->next) {
+		struct sops_node *there;
+		int status = 0;
+
+		if (child->kind == SOPS_COMMENT)
+			continue;
+		there = counterpart(to, &item, child);
+		if (there == NULL)
+			status = sops_members_put(&missing, child, err);
+		else if (check_kinds(merge->document, there, child, err) < 0)
+			return -1;
+		else if (!sops_is_scalar(child))
+			status = merge_structure(merge, there, child, err);
+		if (status < 0)
+			return -1;
+	}
+	return sops_add(merge->document, to, &missing, &merge->edits, err);
 }
 
-/* Where the item's dash stands, or its key. */
-static size_t member_start(const struct sops_document *document, const struct sops_node *node)
+static int note_values(const struct sops_document *document, struct sops_node *to,
+		       const struct sops_node *from, struct error *err)
 {
-	size_t at = node->key != NULL ? node->key_span.start : node->span.start;
+	struct sops_node *item = to->first;
 
-	if (node->key == NULL)
-		while (at > 0 && document->source.data[at] != '-')
-			at--;
-	return at;
+	for (const struct sops_node *child = from->first; child != NULL; child = child->next) {
+		struct sops_node *there;
+		int status;
+
+		if (child->kind == SOPS_COMMENT)
+			continue;
+		there = counterpart(to, &item, child);
+		if (there == NULL || check_kinds(document, there, child, err) < 0)
+			return error_set(err, ERROR_BAD_DATA, "%s: '%.100s' cannot be added there",
+					 document->file,
+					 child->key != NULL ? child->key : "an item");
+		status = sops_is_scalar(child) ? note(document, there, child, err)
+					       : note_values(document, there, child, err);
+		if (status < 0)
+			return -1;
+	}
+	return 0;
 }
 
-static int remove_block(struct sops_document *document, const struct sops_node *node,
+int sops_document_merge(struct sops_document *document, const struct sops_node *from,
 			struct error *err)
 {
-	const char *source = document->source.data;
-	const struct sops_node *parent = node->parent, *next = node->next;
-	AUTO(buf_deinit) struct buf text = BUF_INIT(8);
-	size_t at = member_start(document, node), start = line_start(source, at);
-	struct sops_span span = { start, next_line(&document->source, node->span.end) };
+	struct merge merge = { .document = document };
+	int status;
 
-	if (count_values(parent) == 1 && parent->parent != NULL) {
-		/* The last one: what held it is empty now, and says so. */
-		buf_puts(&text, parent->kind == SOPS_MAP ? "{}" : "[]");
-		span = (struct sops_span){ parent->span.start, node->span.end };
-		if (parent->key != NULL) {
-			span.start = parent->key_span.end;
-			buf_reset(&text);
-			buf_puts(&text, parent->kind == SOPS_MAP ? ": {}" : ": []");
-		}
-		if (node->span.end > 0 && source[node->span.end - 1] == '\n')
-			buf_putc(&text, '\n');
-	} else if (!blank(source, start, at)) {
-		/* The first of its map stands on the line of a dash, which stays. */
-		while (next != NULL && next->kind == SOPS_COMMENT)
-			next = next->next;
-		span = (struct sops_span){ at,
-					   next != NULL ? member_start(document, next) : span.end };
-	}
-	return apply_one(document, span, &text, err);
-}
-
-int sops_document_remove(struct sops_document *document, const char *path, struct error *err)
-{
-	AUTO(buf_deinit) struct buf nothing = BUF_INIT(1);
-	const struct sops_node *node = sops_document_find(document, path, err);
-	struct sops_span span;
-
-	if (node == NULL)
+	if (sops_get(from, SOPS_METADATA) != NULL)
+		return error_set(
+			err, ERROR_INVALID,
+			"'sops' holds the metadata of an encrypted file: decrypt it first, or "
+			"use another name");
+	status = merge_structure(&merge, document->tree.root, from, err);
+	if (status == 0)
+		status = apply(document, &merge.edits, err);
+	sops_edits_free(&merge.edits);
+	if (status < 0 || note_values(document, document->tree.root, from, err) < 0)
 		return -1;
-	if (node->parent == NULL)
-		return error_set(err, ERROR_INVALID, "name what to remove");
-	if (document->tree.format == SOPS_DOTENV) {
-		span = (struct sops_span){ line_start(document->source.data, node->key_span.start),
-					   next_line(&document->source, node->span.end) };
-		return apply_one(document, span, &nothing, err);
-	}
-	if (node->parent->flow)
-		return apply_one(document, flow_span(document, node), &nothing, err);
-	return remove_block(document, node, err);
+	return fill_values(document, err);
 }

@@ -218,45 +218,11 @@ static int run_edit(const struct arguments *arguments, struct error *err)
 	return file != NULL ? secrets_edit(file, err) : -1;
 }
 
-/* Each leaf of `node` into the document at its own path, as a pointer: keys may hold dots. */
-static int import_leaves(struct sops_document *document, const struct sops_node *node,
-			 struct buf *path, struct error *err)
-{
-	size_t before = path->len, index = 0;
-
-	for (const struct sops_node *child = node->first; child != NULL; child = child->next) {
-		int status = 0;
-
-		if (child->kind == SOPS_COMMENT)
-			continue;
-		buf_putc(path, '/');
-		if (child->key == NULL)
-			buf_printf(path, "%zu", index++);
-		for (const char *c = child->key; c != NULL && *c != '\0'; c++) {
-			if (*c == '~' || *c == '/')
-				buf_puts(path, *c == '~' ? "~0" : "~1");
-			else
-				buf_putc(path, *c);
-		}
-		if (buf_check(path, "a name", err) < 0)
-			return -1;
-		if (sops_is_scalar(child))
-			status = sops_document_set(document, buf_string(path), child->kind,
-						   child->text, child->len, err);
-		else
-			status = import_leaves(document, child, path, err);
-		if (status < 0)
-			return -1;
-		buf_truncate(path, before);
-	}
-	return 0;
-}
-
 static int run_import(const struct arguments *arguments, struct error *err)
 {
 	AUTO(sops_document_free) struct sops_document document = { .file = NULL };
 	AUTO(sops_tree_free) struct sops_tree tree = { .count = 0 };
-	AUTO(buf_deinit) struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX), path = BUF_INIT(4096);
+	AUTO(buf_deinit) struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX);
 	AUTO(freep) char *file = secrets_file_find(arguments->file, err);
 	AUTO(closep) int lock = -1;
 	enum sops_format format = sops_format_of(arguments->name);
@@ -265,7 +231,7 @@ static int run_import(const struct arguments *arguments, struct error *err)
 	    secrets_text_read(arguments->name, &text, err) < 0 ||
 	    sops_tree_read(&tree, format, buf_string(&text), text.len, arguments->name, err) < 0 ||
 	    secrets_file_open(file, &document, &lock, err) < 0 ||
-	    import_leaves(&document, tree.root, &path, err) < 0)
+	    sops_document_merge(&document, tree.root, err) < 0)
 		return -1;
 	return secrets_file_save(&document, err);
 }

@@ -58,6 +58,13 @@ static const struct edit edits[] = {
 	{ SOPS_YAML, "a:\n    - b: 1\n", "a.0.c", "x", "a:\n    - b: 1\n      c: x\n" },
 	{ SOPS_YAML, "a:\n    - - 1\n", "a.0.1", "x", "a:\n    - - 1\n      - x\n" },
 	{ SOPS_YAML, "a: {}\n", "a.b", "x", "a: {\"b\": x}\n" },
+	{ SOPS_YAML, "a: &x {}\n", "a.b", "x", "a: &x {\"b\": x}\n" },
+	{ SOPS_YAML, "a: &x\n- 1\n", "a.1", "x", "a: &x\n- 1\n- x\n" },
+	{ SOPS_YAML,
+	  "\xef\xbb\xbf"
+	  "a: 1\n",
+	  "b", "x", "a: 1\nb: x\n" },
+	{ SOPS_YAML, "    # c\n", "a", "x", "    # c\na: x\n" },
 	{ SOPS_JSON, "{}", "a", "x", "{\n\t\"a\": \"x\"\n}" },
 	{ SOPS_JSON, "{\n  \"a\": 1\n}\n", "b", "x", "{\n  \"a\": 1,\n  \"b\": \"x\"\n}\n" },
 	{ SOPS_JSON, "{\"a\":[1]}\n", "a.1", "x", "{\"a\":[1, \"x\"]\n}\n" },
@@ -68,6 +75,9 @@ static const struct edit edits[] = {
 	{ SOPS_YAML, "a:\n    - b: 1\n      c: 2\n", "a.0.b", NULL, "a:\n    - c: 2\n" },
 	{ SOPS_YAML, "a:\n    - 1\n    - 2\n", "a.0", NULL, "a:\n    - 2\n" },
 	{ SOPS_YAML, "a:\n    - 1\n", "a.0", NULL, "a: []\n" },
+	{ SOPS_YAML, "a:\n- -1\n- 2\n", "a.0", NULL, "a:\n- 2\n" },
+	{ SOPS_YAML, "a:\n- - 1\n  - 2\n- 3\n", "a.0", NULL, "a:\n- 3\n" },
+	{ SOPS_YAML, "a:\n- - 1\n  - 2\n- 3\n", "a.0.0", NULL, "a:\n- - 2\n- 3\n" },
 	{ SOPS_YAML, "a: {b: 1, c: 2}\n", "a.b", NULL, "a: {c: 2}\n" },
 	{ SOPS_YAML, "a: {b: 1, c: 2}\n", "a.c", NULL, "a: {b: 1}\n" },
 	{ SOPS_YAML, "a: {b: 1}\n", "a.b", NULL, "a: {}\n" },
@@ -93,6 +103,76 @@ Test(sops_edit, changes_what_it_names_and_nothing_around)
 			status = sops_document_remove(&document, edit->path, &err);
 		cr_assert_eq(status, 0, "%s: %s", edit->plain, err.text);
 		expect_plain(&document, edit->plain, edit->expected);
+	}
+}
+
+static const struct {
+	enum sops_format format;
+	const char *plain, *added, *expected;
+} merges[] = {
+	{ SOPS_YAML, "a:\n    b: 1\n# end\nz: 2\n", "a: {b: 2, c: x}\nd: 0x1f\n",
+	  "a:\n    b: 2\n    c: x\n# end\nz: 2\nd: 31\n" },
+	{ SOPS_YAML, "a:\n    b: 1\n",
+	  "a: {c: {d: [1, {e: f, g: [h]}, [2]]}, i: {}, j: []}\nk: null\n",
+	  "a:\n    b: 1\n    c:\n        d:\n            - 1\n            - e: f\n              "
+	  "g:\n"
+	  "                  - h\n            - - 2\n    i: {}\n    j: []\nk: null\n" },
+	{ SOPS_YAML, "a:\n- 1\n- b: 2\n", "a: [x, {c: d}, z]\n", "a:\n- x\n- b: 2\n  c: d\n- z\n" },
+	{ SOPS_YAML, "a: {b: [1]}\n", "a: {b: [2, 3], c: {d: {}}}\n",
+	  "a: {b: [2, 3], \"c\": {\"d\": {}}}\n" },
+	{ SOPS_YAML, "", "a.b: 1\n'': ''\n", "a.b: 1\n\"\": \"\"\n" },
+	{ SOPS_YAML, "a: 1\nb: 2\n", "{}\n", "a: 1\nb: 2\n" },
+	{ SOPS_JSON, "{\n  \"a\": 1\n}\n", "b: {c: [1, true]}\nd: \"1\"\n",
+	  "{\n  \"a\": 1,\n  \"b\": {\"c\": [1, true]},\n  \"d\": \"1\"\n}\n" },
+	{ SOPS_DOTENV, "A=1\n# c\n", "A: 2\nB: two\n", "A=2\nB=two\n# c\n" },
+};
+
+static void read_yaml(struct sops_tree *tree, const char *text)
+{
+	struct error err = ERROR_INIT;
+
+	cr_assert_eq(sops_tree_read(tree, SOPS_YAML, text, strlen(text), "added", &err), 0, "%s",
+		     err.text);
+}
+
+Test(sops_edit, merging_adds_what_is_not_there_and_sets_what_is)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(merges); i++) {
+		AUTO(sops_document_free) struct sops_document document = { .file = NULL };
+		AUTO(sops_tree_free) struct sops_tree added = { .count = 0 };
+		struct error err = ERROR_INIT;
+
+		encrypt(&document, merges[i].format, merges[i].plain);
+		read_yaml(&added, merges[i].added);
+		cr_assert_eq(sops_document_merge(&document, added.root, &err), 0, "%s: %s",
+			     merges[i].added, err.text);
+		expect_plain(&document, merges[i].plain, merges[i].expected);
+	}
+}
+
+Test(sops_edit, merging_says_what_stands_in_the_way)
+{
+	static const struct {
+		enum sops_format format;
+		const char *plain, *added, *says;
+	} cases[] = {
+		{ SOPS_YAML, "a:\n    b: 1\n", "a: {b: {c: 1}}\n",
+		  "file:2: 'a.b' is a value here, and a map in what is added" },
+		{ SOPS_YAML, "a: [1]\n", "a: {b: 1}\n",
+		  "file:1: 'a' is a list here, and a map in what is added" },
+		{ SOPS_YAML, "a: 1\n", "sops: {b: 1}\n", "decrypt it first" },
+		{ SOPS_DOTENV, "A=1\n", "B: [1]\n", "'B': a dotenv file holds no levels" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		AUTO(sops_document_free) struct sops_document document = { .file = NULL };
+		AUTO(sops_tree_free) struct sops_tree added = { .count = 0 };
+		struct error err = ERROR_INIT;
+
+		encrypt(&document, cases[i].format, cases[i].plain);
+		read_yaml(&added, cases[i].added);
+		cr_expect_lt(sops_document_merge(&document, added.root, &err), 0);
+		cr_expect_not_null(strstr(err.text, cases[i].says), "%s", err.text);
 	}
 }
 
@@ -143,8 +223,9 @@ Test(sops_edit, a_document_that_cannot_be_encrypted_says_where)
 		{ SOPS_YAML, "1: x\n", "line 1: a key is not a string" },
 		{ SOPS_YAML, "a: 1\n---\nb: 2\n", "several documents" },
 		{ SOPS_YAML, "a: &x [*x]\n", "an alias names what it stands in" },
-		{ SOPS_YAML, "a: !!binary aGk=\n", "line 1: the tag" },
+		{ SOPS_YAML, "a: !!binary aGk=\n", "line 1: the tag '!!binary'" },
 		{ SOPS_YAML, "a: [\n", "not YAML" },
+		{ SOPS_YAML, "a: 1\nb: 9223372036854775808\n", "line 2: the integer is larger" },
 		{ SOPS_YAML, "sops: 1\n", "encrypted already" },
 	};
 
