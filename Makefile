@@ -187,9 +187,11 @@ image: static ## pack the static program into $(BUILD)/agent-image.tar, an OCI a
 	@deploy/image $(BUILD)/static/agent/agent agent $(VERSION) $(BUILD)/agent-image.tar
 
 .PHONY: soak
-soak: test-deps $(FAULT_PROGRAMS) ## the fault tests at length: 20 000 random kills
+soak: servers $(FAULT_PROGRAMS) $(BUILD)/agent/agent ## the random tests at length: 20 000 kills, 2 000 documents
 	@FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) PUBLISH_KILLS=20000 \
 		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/fault
+	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} SOPS_DOCUMENTS=2000 \
+		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e/test_sops_random.py
 
 .PHONY: bench run-bench
 bench: servers image ## measure against OpenBao's agent and sops; writes docs/benchmarks.md and its plot
