@@ -50,7 +50,7 @@ static const struct argp_option options[] = {
 	{ "file", KEY_FILE, "PATH=REF", 0,
 	  "A file that stands there while the command runs, in memory", 0 },
 	{ "env-file", KEY_ENV_FILE, "FILE", 0,
-	  "NAME=value lines; a value that is a reference is fetched", 0 },
+	  "NAME=value lines; a value that is a reference is fetched; - is standard input", 0 },
 	{ "only", KEY_ONLY, "NAMES", 0, "Give these secrets or variables and no others (a,b)", 0 },
 	{ "pristine", KEY_PRISTINE, NULL, 0,
 	  "Of the environment keep PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ PWD alone", 0 },

@@ -171,7 +171,7 @@ static int add_env_file(struct config *config, struct run_request *request, cons
 	char *line, *rest;
 	unsigned number = 1;
 
-	if (file_read(file, ENV_FILE_MAX, false, &text, err) < 0) {
+	if (file_read_stream(file, ENV_FILE_MAX, &text, err) < 0) {
 		err->code = ERROR_INVALID;
 		return -1;
 	}

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent/base/text.h"
 #include "agent/base/wipe.h"
+#include "agent/command/prompt.h"
 #include "agent/io/file.h"
 #include "backends/sops.h"
 
@@ -230,44 +230,14 @@ int secrets_text_read(const char *file, struct buf *text, struct error *err)
 	return file_read(file, SOPS_DOCUMENT_MAX, false, text, err);
 }
 
-static int read_line(int fd, struct buf *value, struct error *err)
-{
-	char byte = '\0';
-
-	for (;;) {
-		ssize_t got = read(fd, &byte, 1);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return error_errno(err, errno, "the terminal");
-		if (got == 0 && value->len == 0)
-			return error_set(err, ERROR_INVALID,
-					 "no value was typed, so nothing was changed; Enter alone "
-					 "gives an empty one");
-		if (got == 0 || byte == '\n')
-			break;
-		buf_putc(value, byte);
-	}
-	return buf_check(value, "the value", err);
-}
-
 static int prompt(const char *name, struct buf *value, struct error *err)
 {
-	struct termios shown, hidden;
-	int status;
+	AUTO(buf_deinit) struct buf question = BUF_INIT(PATH_MAX);
 
-	if (tcgetattr(STDIN_FILENO, &shown) < 0)
-		return error_errno(err, errno, "the terminal");
-	hidden = shown;
-	hidden.c_lflag &= ~(tcflag_t)ECHO;
-	(void)fprintf(stderr, "Value of %s (not shown): ", name);
-	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0)
-		return error_errno(err, errno, "the terminal");
-	status = read_line(STDIN_FILENO, value, err);
-	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
-	(void)fputc('\n', stderr);
-	return status;
+	buf_printf(&question, "Value of %s (not shown): ", name);
+	if (buf_check(&question, "the name", err) < 0)
+		return -1;
+	return prompt_hidden(question.data, value, err);
 }
 
 int secrets_value_read(const char *name, bool raw, struct buf *value, struct error *err)

@@ -106,6 +106,24 @@ int file_read(const char *path, size_t max, bool secret, struct buf *out, struct
 	return 0;
 }
 
+int file_read_stream(const char *path, size_t max, struct buf *out, struct error *err)
+{
+	AUTO(closep) int opened = -1;
+	size_t before = out->len;
+	int fd = STDIN_FILENO;
+
+	/* By its number: what it is may have no name that could be opened again, as a socket. */
+	if (strcmp(path, "-") != 0 && strcmp(path, "/dev/stdin") != 0)
+		fd = opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot open %s", path);
+	if (read_all(fd, path, max, 0, out, err) < 0) {
+		buf_truncate(out, before);
+		return -1;
+	}
+	return 0;
+}
+
 /* A file on its way to its name; unlinked again unless it got there. */
 struct temporary {
 	int dir;

@@ -16,6 +16,10 @@
 int file_read(const char *path, size_t max, bool secret, struct buf *out,
 	      struct error *err) MUST_USE;
 
+/* The same of whatever can be read: a pipe or a terminal is waited for until its end, "-" is
+ * standard input. Not for what a running agent reads: it may take as long as it likes. */
+int file_read_stream(const char *path, size_t max, struct buf *out, struct error *err) MUST_USE;
+
 /* Writes a new file beside `path` with this mode, syncs it and renames it over; an existing file's
  * mode and owner are kept when `mode` is 0. Nothing is lost when it is interrupted. */
 int file_replace(const char *path, const void *bytes, size_t len, unsigned mode,

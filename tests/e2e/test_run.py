@@ -71,6 +71,26 @@ def test_usage_and_configuration_errors_have_their_own_statuses(folder, tmp_path
     assert "secrets.enc.yaml" in elsewhere.stderr
 
 
+def test_an_env_file_may_be_a_pipe_and_standard_input(folder):
+    path, environment = folder
+    show = ["--", "sh", "-c", "echo $PLAIN $REF"]
+    lines = "PLAIN=1\nREF=sops://secrets.enc.yaml#api-key\n"
+    for name in ("-", "/dev/stdin"):
+        result = subprocess.run([AGENT, "run", "--env-file", name, *show], cwd=path, env=environment, text=True,
+                                input=lines, capture_output=True, check=False, timeout=60)
+        assert (result.stdout, result.returncode) == ("1 k1k2k3k4\n", 0), result.stderr
+    os.mkfifo(path / "fifo")
+    with subprocess.Popen([AGENT, "run", "--env-file", "fifo", *show], cwd=path, env=environment, text=True,
+                          stdout=subprocess.PIPE) as waiting:
+        with open(path / "fifo", "w") as fifo:
+            fifo.write(lines)
+        assert waiting.communicate(timeout=60)[0] == "1 k1k2k3k4\n"
+    (path / "large").write_text("A=" + "x" * (1 << 20))
+    assert run(folder, "--env-file", "large", "--", "true").returncode == 78
+    assert run(folder, "--env-file", "nowhere", "--", "true").returncode == 78
+    assert run(folder, "--env-file", ".", "--", "true").returncode == 78
+
+
 @pytest.mark.parametrize("unfit, named", [
     (["--env", "K"], "NAME=REF"),
     (["--env", "1K=sops://secrets.enc.yaml#a"], "1K"),

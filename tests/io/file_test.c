@@ -208,3 +208,23 @@ Test(file, performs_a_request_with_its_limit_and_stamps, .init = enter, .fini = 
 	cr_expect_eq(err.code, ERROR_INVALID);
 	cr_expect_not_null(strstr(err.text, "No such file or directory: make one"), "%s", err.text);
 }
+
+Test(file, stream_is_read_to_its_end_and_not_past_the_limit)
+{
+	for (size_t len = 3; len <= 5; len++) {
+		AUTO(buf_deinit) struct buf out = BUF_INIT(100);
+		struct error err = ERROR_INIT;
+		char name[32];
+		int ends[2];
+
+		cr_assert_eq(pipe(ends), 0);
+		cr_assert_eq(write(ends[1], "12345", len), (ssize_t)len);
+		(void)close(ends[1]);
+		(void)snprintf(name, sizeof(name), "/dev/fd/%d", ends[0]);
+		cr_expect_eq(file_read_stream(name, 4, &out, &err), len <= 4 ? 0 : -1);
+		cr_expect_eq(out.len, len <= 4 ? len : 0);
+		if (len > 4)
+			cr_expect_eq(err.code, ERROR_EXHAUSTED);
+		(void)close(ends[0]);
+	}
+}
