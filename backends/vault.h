@@ -14,7 +14,6 @@
 #define VAULT_TOKEN_MAX	     ((size_t)8 << 10)
 #define VAULT_PATH_MAX	     ((size_t)1024)
 #define VAULT_MOUNTS_MAX     ((size_t)4096)
-#define VAULT_DETAIL_MAX     ((size_t)120)
 
 /* The longest lease that is believed, in seconds: a hundred years. */
 #define VAULT_LEASE_MAX_S ((int64_t)100 * 365 * 24 * 3600)

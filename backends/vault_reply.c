@@ -8,6 +8,7 @@
 #include "agent/base/text.h"
 #include "agent/base/wipe.h"
 #include "backends/vault_common.h"
+#include "backends/vault_words.h"
 
 void vault_ask(struct exchange *x, const struct vault *vault, const char *method,
 	       const struct secret *token, const char *prefix, const char *path)
@@ -74,7 +75,8 @@ struct secret *vault_token(const struct secret_version *session, struct error *e
 struct meaning {
 	enum vault_call call;
 	int from, to;
-	const char *says; /* only when the server's own words hold this; NULL: always */
+	const char
+		*says; /* only when what we know of the server's words holds this; NULL: always */
 	enum error_code code;
 	const char *text;
 };
@@ -95,7 +97,7 @@ static const struct meaning meanings[] = {
 	  "the wrapping token was used already, expired or is not one; deliver a new one (if it "
 	  "was not "
 	  "used by this agent, somebody else has the secret id: revoke it)" },
-	{ VAULT_CALL_READ, 400, 400, "Upgrading from non-versioned", ERROR_UNAVAILABLE,
+	{ VAULT_CALL_READ, 400, 400, "being upgraded", ERROR_UNAVAILABLE,
 	  "the mount is being upgraded" },
 	{ VAULT_CALL_READ, 401, 403, NULL, ERROR_DENIED,
 	  "refused; the token's policy must allow it (`agent check --policy` prints one)" },
@@ -125,60 +127,26 @@ static const struct meaning meanings[] = {
 	{ VAULT_CALL_ANY, 0, 999, NULL, ERROR_PROTOCOL, "a status that Vault does not have" },
 };
 
-/* Adds printable bytes, runs of anything else as one space, up to the limit. */
-static void put_words(struct buf *detail, const char *text)
-{
-	for (; *text != '\0' && detail->len < VAULT_DETAIL_MAX; text++) {
-		if (*text > 0x20 && *text < 0x7f)
-			buf_putc(detail, *text);
-		else if (detail->len > 0 && detail->data[detail->len - 1] != ' ')
-			buf_putc(detail, ' ');
-	}
-}
-
-/* The server's own words: its `errors`, which hold no secret. */
-static void read_detail(const struct reply *reply, struct buf *detail)
-{
-	AUTO(json_doc_freep) struct json_doc *doc = NULL;
-	struct json_limits limits = JSON_REPLY_LIMITS;
-	const struct json_node *errors;
-	struct error ignored;
-
-	if (reply->len == 0)
-		return;
-	doc = json_doc_read(reply->body, reply->len, &limits, &ignored);
-	if (doc == NULL)
-		return;
-	errors = json_get(json_doc_root(doc), "errors");
-	if (errors == NULL || errors->type != JSON_IS_LIST)
-		return;
-	for (const struct json_node *item = errors->first; item != NULL; item = item->next) {
-		if (json_string(item) == NULL)
-			continue;
-		if (detail->len > 0)
-			put_words(detail, "; ");
-		put_words(detail, json_string(item));
-		while (detail->len > 0 && detail->data[detail->len - 1] == ' ')
-			buf_truncate(detail, detail->len - 1);
-	}
-}
-
 int vault_judge(enum vault_call call, const char *what, const struct reply *reply,
 		struct error *err)
 {
-	AUTO(buf_deinit) struct buf detail = BUF_INIT(VAULT_DETAIL_MAX);
+	AUTO(buf_deinit) struct buf words = BUF_INIT(ERROR_TEXT_MAX);
 	const struct meaning *row = meanings;
+	bool others;
 
 	if (reply->status == 200 || reply->status == 204)
 		return 0;
-	read_detail(reply, &detail);
+	others = vault_words(reply, &words);
 	while ((row->call != VAULT_CALL_ANY && row->call != call) || reply->status < row->from ||
 	       reply->status > row->to ||
-	       (row->says != NULL && strstr(buf_string(&detail), row->says) == NULL))
+	       (row->says != NULL && strstr(buf_string(&words), row->says) == NULL))
 		if (row++ == &meanings[ARRAY_SIZE(meanings) - 1])
 			return error_set(err, ERROR_PROTOCOL, "%.120s: no HTTP status", what);
 	(void)error_set(err, row->code, "%.120s: %s (%d%s%s)", what, row->text, reply->status,
-			detail.len > 0 ? ": " : "", buf_string(&detail));
+			words.len > 0 ? ": "
+			: others      ? "; the server's log says more"
+				      : "",
+			buf_string(&words));
 	if (row->code == ERROR_UNAVAILABLE && reply->retry_after_ms > 0)
 		err->retry_after_ms =
 			(uint32_t)(reply->retry_after_ms < UINT32_MAX ? reply->retry_after_ms

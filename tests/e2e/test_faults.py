@@ -4,6 +4,7 @@
 For every fault the same is asked: what was good stays readable in files and socket, the state is said, the number of
 requests is bounded, nothing else is touched, and the next good answer mends it.
 """
+import concurrent.futures
 import json
 import os
 import re
@@ -449,6 +450,43 @@ def test_one_307_is_followed_and_only_to_whom_we_know(bao, rig):
     assert stranger.connections == 0, "a stranger saw our token"
     for sidecar in (unknown, again, nowhere):
         sidecar.wait_ready(20)  # the script is over
+
+
+def test_nothing_of_what_a_server_says_is_quoted(bao, rig, run):
+    """A plugin's message with its password, or a server that sends back what it knows: not into log, status, metrics."""
+    bao.put("said", value="one")
+    canary = "Canary-7f3a91"
+    texts = [
+        (400, {"errors": [f"dial postgres://root:{canary}@db: refused"]}),
+        (403, {"errors": [f"permission denied: {canary}", canary]}),
+        (404, {"errors": [], "warnings": [canary]}),
+        (500, {"errors": [canary]}),
+        (503, {"errors": [f"Vault is sealed {canary}"]}),
+        (418, {canary: canary}),
+        (200, {"errors": [canary]}),
+        (200, {"data": canary}),
+        (200, {"auth": {"client_token": canary + " "}}),
+    ]
+    cases = []
+    for where in ("login", "mounts", READ):
+        for status, body in texts:
+            proxy = rig.proxy()
+            proxy.fault = when(where, answer(status, json.dumps(body).encode()))
+            cases.append((where, status, rig.prepare(*rig.config({"a": kv("said")}, proxy, log={"level": "trace"}))))
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        ends = pool.map(lambda case: run("serve", "-c", case[2].file, "--once", "--timeout", "1s", timeout=30), cases)
+    for (where, status, _), done in zip(cases, ends):
+        assert done.returncode in (65, 69, 77, 78), (where, status, done.returncode, done.stderr)
+        assert canary not in done.stderr, (where, status, done.stderr)
+        assert f"({status}" in done.stderr or status == 200 or where == "mounts", (where, status, done.stderr)
+
+    # The same in what a running agent says of itself.
+    proxy = rig.proxy()
+    proxy.fault = when(READ, answer(403, json.dumps(texts[1][1]).encode()))
+    sidecar = rig.serve({"a": kv("said")}, proxy, log={"level": "trace"})
+    wait_for(sidecar, "a", "denied")
+    assert "(403: permission denied)" in sidecar.secret("a")["error"]["text"]
+    assert canary.encode() not in sidecar.get("/v1/status")[1] + sidecar.get("/metrics")[1] + sidecar.read_log().encode()
 
 
 # ---- TLS ----
