@@ -46,7 +46,9 @@ static void end(struct serve *serve)
 static struct config *read_again(const struct serve *serve)
 {
 	struct config_problems problems = { 0 };
+	const char *status_socket = serve->request->status_socket;
 	struct config *config = config_read(serve->request->config->file, backend_types, &problems);
+	struct error err;
 
 	for (size_t i = 0; i < problems.count; i++)
 		log_error("configuration not reloaded, the old one stays",
@@ -55,6 +57,11 @@ static struct config *read_again(const struct serve *serve)
 			  LOG_NUM("column", problems.items[i].column),
 			  LOG_STR("problem", problems.items[i].text));
 	config_problems_free(&problems);
+	if (config != NULL && status_socket != NULL &&
+	    config_add_status_socket(config, status_socket, &err) < 0) {
+		log_error("configuration not reloaded, the old one stays", LOG_ERR(&err));
+		config = config_free(config);
+	}
 	return config;
 }
 

@@ -11,6 +11,7 @@ struct serve_request {
 	struct config
 		*config; /* taken over; its file is read again at SIGHUP and when it changes */
 	bool allow_degraded;
+	const char *status_socket; /* besides those of the configuration; NULL: none */
 };
 
 /* `channel`: to the launcher that runs on_change.exec; -1: none. Returns the exit status. */

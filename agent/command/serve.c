@@ -9,7 +9,7 @@
 #include "agent/launcher.h"
 #include "agent/oneshot.h"
 
-enum { KEY_ONCE = 0x100, KEY_ALLOW_DEGRADED };
+enum { KEY_ONCE = 0x100, KEY_ALLOW_DEGRADED, KEY_STATUS_SOCKET };
 
 extern const struct command command_serve;
 
@@ -20,11 +20,16 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "allow-degraded", KEY_ALLOW_DEGRADED, NULL, 0,
 	  "Go on where the kernel lacks seccomp, landlock or no_new_privs; status shows it", 0 },
+	{ "status-socket", KEY_STATUS_SOCKET, "PATH", 0,
+	  "Listen there too, for our own uid, and answer everything but secrets: for a probe by "
+	  "`agent ready --socket PATH`, whatever sockets the configuration has",
+	  0 },
 	{ 0 },
 };
 
 struct arguments {
 	struct common common;
+	const char *status_socket;
 	bool once;
 	bool allow_degraded;
 };
@@ -33,13 +38,20 @@ static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
 
-	(void)text;
 	switch (key) {
 	case KEY_ONCE:
 		arguments->once = true;
 		return 0;
 	case KEY_ALLOW_DEGRADED:
 		arguments->allow_degraded = true;
+		return 0;
+	case KEY_STATUS_SOCKET:
+		arguments->status_socket = text;
+		return 0;
+	case ARGP_KEY_END:
+		if (arguments->once && arguments->status_socket != NULL)
+			argp_error(state,
+				   "leave out --status-socket: --once answers by its exit status");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -74,6 +86,7 @@ static int run(int argc, char **argv)
 	struct arguments arguments = { 0 };
 	struct serve_request request;
 	struct config *config;
+	struct error err;
 	int status = command_parse(&command_serve, parse, argc, argv, &arguments);
 
 	if (status != 0)
@@ -86,7 +99,13 @@ static int run(int argc, char **argv)
 		config = config_free(config);
 		return status;
 	}
-	request = (struct serve_request){ config, arguments.allow_degraded };
+	if (arguments.status_socket != NULL &&
+	    config_add_status_socket(config, arguments.status_socket, &err) < 0) {
+		config = config_free(config);
+		return command_fail(&err);
+	}
+	request =
+		(struct serve_request){ config, arguments.allow_degraded, arguments.status_socket };
 	if (!config_has_hooks(config))
 		return serve_main(&request, -1);
 	status = launcher_run(&plan, broker, &request);

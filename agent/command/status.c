@@ -19,7 +19,9 @@ enum {
 	KEY_WATCH,
 	KEY_WAIT,
 	WATCH_MS = 2000,
-	READY_EVERY_MS = 100,
+	READY_FIRST_MS = 10,  /* between questions, doubled each time up to … */
+	READY_EVERY_MS = 100, /* … this */
+	READY_LEAST_MS = 500, /* for an answer, however little is left of the wait */
 	READY_REPLY_MAX = 16 << 10,
 	NAME_COLUMN = 24
 };
@@ -240,11 +242,13 @@ const struct command command_status = {
 /* ---- ready ---- */
 
 /* 1: ready; 0: not yet; -1: nobody answers. */
-static int ask_ready(const char *socket, struct error *err)
+static int ask_ready(const char *socket, int64_t left_ms, struct error *err)
 {
 	const struct json_limits limits = { .depth = 2, .nodes = 16, .bytes = READY_REPLY_MAX };
 	const struct unix_get get = { .socket = socket,
 				      .target = "/v1/ready",
+				      .timeout_ms =
+					      left_ms > READY_LEAST_MS ? left_ms : READY_LEAST_MS,
 				      .reply_max = READY_REPLY_MAX };
 	AUTO(unix_reply_deinit) struct unix_reply reply = { 0 };
 	AUTO(json_doc_freep) struct json_doc *doc = NULL;
@@ -269,7 +273,8 @@ static int run_ready(int argc, char **argv)
 	AUTO(config_freep) struct config *config = NULL;
 	struct error err = ERROR_INIT;
 	int status = command_parse(&command_ready, parse, argc, argv, &arguments);
-	int64_t end = clock_now(clock_system()).boot_ms + arguments.wait_ms;
+	int64_t end = clock_now(clock_system()).boot_ms + arguments.wait_ms, left;
+	int64_t every = READY_FIRST_MS;
 	const char *socket;
 
 	if (status != 0)
@@ -277,12 +282,16 @@ static int run_ready(int argc, char **argv)
 	socket = find_socket(&arguments, &config, &status);
 	if (socket == NULL)
 		return status;
-	while (ask_ready(socket, &err) != 1) {
-		if (clock_now(clock_system()).boot_ms >= end)
+	for (;;) {
+		left = end - clock_now(clock_system()).boot_ms;
+		if (ask_ready(socket, left, &err) == 1)
+			return 0;
+		left = end - clock_now(clock_system()).boot_ms;
+		if (left <= 0)
 			return command_fail(&err);
-		pause_ms(READY_EVERY_MS);
+		pause_ms(left < every ? left : every);
+		every = 2 * every < READY_EVERY_MS ? 2 * every : READY_EVERY_MS;
 	}
-	return 0;
 }
 
 const struct command command_ready = {

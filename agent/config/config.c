@@ -6,7 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/config/paths.h"
 #include "agent/config/tables.h"
+
+/* Of a status socket: a probe each second, and people. */
+enum { STATUS_CONNECTIONS = 64, STATUS_IDLE_MS = 10000 };
 
 static void files_deinit(struct config_files *files)
 {
@@ -134,6 +138,38 @@ struct config *config_new(struct error *err)
 	config_apply_global(config, &options);
 	option_free(global_table, &options);
 	return config;
+}
+
+int config_add_status_socket(struct config *config, const char *path, struct error *err)
+{
+	struct config_socket *grown;
+	AUTO(freep) char *copy = strdup(path);
+
+	if (strlen(path) > SOCKET_PATH_MAX)
+		return error_set(err, ERROR_INVALID,
+				 "the status socket's path has %zu bytes, the kernel takes %d: "
+				 "choose a shorter directory",
+				 strlen(path), SOCKET_PATH_MAX);
+	for (size_t i = 0; i < config->socket_count; i++)
+		if (path_is_same(config->sockets[i].path, path))
+			return error_set(
+				err, ERROR_INVALID,
+				"the status socket needs a path of its own: sinks.socket has "
+				"'%.200s' already",
+				path);
+	grown = reallocarray(config->sockets, config->socket_count + 1, sizeof(*grown));
+	if (grown == NULL || copy == NULL)
+		return error_no_memory(err);
+	config->sockets = grown;
+	grown[config->socket_count++] = (struct config_socket){
+		.path = STEAL(copy),
+		.mode = SOCKET_MODE_OWN,
+		.status_only = true,
+		.max_connections = STATUS_CONNECTIONS,
+		.max_connections_per_uid = STATUS_CONNECTIONS,
+		.idle_timeout_ms = STATUS_IDLE_MS,
+	};
+	return 0;
 }
 
 /* A file that was named must be there; one that is looked for need not. */

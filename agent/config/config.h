@@ -64,9 +64,14 @@ struct config_allow {
 	struct strings secrets; /* count 0: all */
 };
 
+/* The kernel's limit on a socket's path, and what a socket of our own uid is. */
+#define SOCKET_PATH_MAX 107
+#define SOCKET_MODE_OWN 0600u
+
 struct config_socket {
 	char *path;
 	unsigned mode;
+	bool status_only; /* shows no secret to anybody */
 	struct config_allow *allow;
 	size_t allow_count;
 	uint64_t max_connections;
@@ -164,6 +169,11 @@ int config_resolve_reference(struct config *config, config_backend_types types, 
 
 /* True when a change is told by running a command: on_change.exec of some sink. */
 bool config_has_hooks(const struct config *config);
+
+/* Adds a socket of our own uid that answers how everything is doing and no secret: for probes,
+ * where no application's socket may be counted on. ERROR_INVALID for a path that is too long or
+ * taken. */
+int config_add_status_socket(struct config *config, const char *path, struct error *err) MUST_USE;
 
 const struct config_backend *config_backend_find(const struct config *config, const char *name);
 const struct secret_spec *config_secret_find(const struct config *config, const char *name);

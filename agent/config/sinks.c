@@ -13,9 +13,8 @@
 #include "agent/config/sections.h"
 #include "agent/config/tables.h"
 
-enum { SOCKET_PATH_MAX = 107, SIGNALS_MAX = 32 };
+enum { SIGNALS_MAX = 32 };
 #define UID_MOST	   (UINT32_MAX - 1)
-#define SOCKET_MODE_OWN	   0600u
 #define SOCKET_MODE_OTHERS 0666u
 
 static const char *const sink_kinds[] = { "files", "socket", NULL };

@@ -59,6 +59,8 @@ static bool may_see(const struct socket_sink *sink, uid_t uid, const char *name)
 {
 	const struct config_socket *socket = sink->socket;
 
+	if (socket->status_only)
+		return false;
 	if (socket->allow_count == 0)
 		return uid == sink->own_uid;
 	for (size_t i = 0; i < socket->allow_count; i++)

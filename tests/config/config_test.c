@@ -216,6 +216,26 @@ Test(config, the_socket_is_ours_alone_until_another_uid_is_named)
 	(void)config_free(config);
 }
 
+Test(config, status_socket_is_ours_and_has_a_path_of_its_own)
+{
+	struct config *config = config_good("sinks: { socket: { path: /run/s } }\n");
+	struct error err = ERROR_INIT;
+	char path[128] = "/";
+
+	cr_assert_eq(config_add_status_socket(config, "/run/private/s", &err), 0, "%s", err.text);
+	cr_assert_eq(config->socket_count, 2);
+	cr_expect_str_eq(config->sockets[1].path, "/run/private/s");
+	cr_expect_eq(config->sockets[1].mode, 0600);
+	cr_expect(config->sockets[1].status_only && !config->sockets[0].status_only);
+	cr_expect_eq(config_add_status_socket(config, "/run//s", &err), -1);
+	cr_expect_eq(err.code, ERROR_INVALID);
+	memset(path + 1, 'x', SOCKET_PATH_MAX);
+	cr_expect_eq(config_add_status_socket(config, path, &err), -1);
+	path[SOCKET_PATH_MAX] = '\0';
+	cr_expect_eq(config_add_status_socket(config, path, &err), 0);
+	(void)config_free(config);
+}
+
 Test(config, limits_hold_to_the_byte)
 {
 	char path[128] = "/", text[256];

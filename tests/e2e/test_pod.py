@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 import yaml
@@ -290,3 +292,69 @@ def test_a_variable_that_no_kubelet_can_read_is_named_and_harms_no_other(bao, po
     wait_until(lambda: variables_of(sidecar)["DB_USER"] == "new", what="the others to go on")
     assert "DB_QUOTE" not in variables_of(sidecar), "an old value beside new ones"
     assert sidecar.run("ready").returncode == 69
+
+
+# ---- the probe ----
+
+
+def probe_of(agent, *arguments, seconds=20):
+    begin = time.monotonic()
+    done = subprocess.run([agent, "ready", *arguments], capture_output=True, text=True, timeout=seconds, env={"PATH": "/bin"}, cwd="/")
+    return done, time.monotonic() - begin
+
+
+def test_a_probe_has_a_socket_whatever_the_configuration_says(agent, bao, volume, tmp_path):
+    bao.put("probe/a", value="one")
+    secrets = {"a": {"backend": "vault", "path": "secret/probe/a", "refresh": "1s"}}
+    config = approle_config(bao, tmp_path, bao.approle("probe", READ_POLICY, str(tmp_path)), secrets)
+    del config["sinks"]["socket"]
+    sidecar = Sidecar(agent, tmp_path, config)
+    sidecar.socket = os.path.join(volume, "agent.sock")
+    sidecar.start("--status-socket", sidecar.socket)
+    try:
+        done, _ = probe_of(agent, "--socket", sidecar.socket, "--wait", "5s")
+        assert done.returncode == 0, done.stderr
+        assert sidecar.get("/v1/secrets/a/value")[0] == 404 and b"value" not in sidecar.get("/v1/secrets")[1]
+        assert sidecar.secret("a")["state"] == "fresh"
+        assert os.stat(sidecar.socket).st_mode & 0o777 == 0o600
+
+        secrets["b"] = {"backend": "vault", "path": "secret/probe/missing"}
+        sidecar.write(config)
+        wait_until(lambda: sidecar.get("/v1/ready")[0] == 503, what="the reload")
+        done, seconds = probe_of(agent, "--socket", sidecar.socket)
+        assert done.returncode == 69 and "secret 'b': secret/probe/missing" in done.stderr and seconds < 2
+
+        config["sinks"]["socket"] = {"path": sidecar.socket}
+        sidecar.write(config)
+        wait_until(lambda: "a path of its own" in sidecar.read_log(), what="the refusal")
+        assert sidecar.get("/v1/ready")[0] == 503, "the old configuration stays"
+    finally:
+        sidecar.stop()
+    assert not os.path.exists(sidecar.socket)
+
+
+def test_a_probe_never_hangs(agent, bao, pod, volume):
+    """Nobody there, somebody who never answers, and an agent that is stopped: each ends soon after the wait."""
+    missing = os.path.join(volume, "missing.sock")
+    silent = os.path.join(volume, "silent.sock")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(silent)
+    listener.listen(8)
+    bao.put("probe/a", value="one")
+    sidecar = pod({"a": {"backend": "vault", "path": "secret/probe/a"}}).start().wait_ready()
+    sidecar.process.send_signal(signal.SIGSTOP)
+    try:
+        for path, words in ((missing, "no agent listens"), (silent, "in time"), (sidecar.socket, "in time")):
+            done, seconds = probe_of(agent, "--socket", path)
+            assert done.returncode == 69 and words in done.stderr and seconds < 1.5, (path, seconds)
+        done, seconds = probe_of(agent, "--socket", silent, "--wait", "5s")
+        assert done.returncode == 69 and 4.9 < seconds < 6
+    finally:
+        sidecar.process.send_signal(signal.SIGCONT)
+        listener.close()
+    assert sidecar.run("ready", "--wait", "5s").returncode == 0
+
+
+def test_a_status_socket_is_nothing_for_an_init_container(run, tmp_path):
+    done = run("serve", "--once", "--status-socket", str(tmp_path / "s"), env={"AGENT_CONFIG_YAML": "secrets: {}"})
+    assert done.returncode == 64 and "leave out --status-socket" in done.stderr

@@ -237,6 +237,21 @@ Test(socket_sink, another_uid_sees_nothing_without_a_rule_and_what_its_rule_says
 	(void)close(fd);
 }
 
+Test(socket_sink, of_the_status_alone_shows_no_secret_to_anybody)
+{
+	const char *reply;
+
+	socket_config.status_only = true;
+	cr_expect_eq(status_of(ask(&harness, GET("/v1/secrets/db/password"))), 404);
+	reply = ask(&harness, GET("/v1/secrets"));
+	cr_expect_null(strstr(reply, "db"), "%s", reply);
+	cr_expect_eq(status_of(ask(&harness, GET("/v1/status"))), 200);
+	reply = ask(&harness, GET("/v1/ready"));
+	cr_expect_eq(status_of(reply), 503);
+	cr_expect_str_eq(body_of(reply), "{\"ready\":false,\"reason\":\"a \\\"reason\\\"\"}\n");
+	socket_config.status_only = false;
+}
+
 Test(socket_sink, answers_by_what_it_has)
 {
 	static const struct {
