@@ -28,26 +28,31 @@ int harden_early(void)
 
 /* ---- rules ---- */
 
-static int add_path(struct harden_rules *rules, const char *path, bool write, struct error *err)
+static int append(struct harden_path **paths, size_t *count, const char *path, bool write,
+		  struct error *err)
 {
-	struct harden_path *grown;
+	struct harden_path *grown = reallocarray(*paths, *count + 1, sizeof(*grown));
 	char *copy;
 
+	if (grown == NULL)
+		return error_no_memory(err);
+	*paths = grown;
+	copy = strdup(path);
+	if (copy == NULL)
+		return error_no_memory(err);
+	grown[(*count)++] = (struct harden_path){ .path = copy, .write = write };
+	return 0;
+}
+
+static int add_path(struct harden_rules *rules, const char *path, bool write, struct error *err)
+{
 	for (size_t i = 0; i < rules->path_count; i++) {
 		if (strcmp(rules->paths[i].path, path) != 0)
 			continue;
 		rules->paths[i].write |= write;
 		return 0;
 	}
-	grown = realloc(rules->paths, (rules->path_count + 1) * sizeof(*grown));
-	if (grown == NULL)
-		return error_no_memory(err);
-	rules->paths = grown;
-	copy = strdup(path);
-	if (copy == NULL)
-		return error_no_memory(err);
-	rules->paths[rules->path_count++] = (struct harden_path){ .path = copy, .write = write };
-	return 0;
+	return append(&rules->paths, &rules->path_count, path, write, err);
 }
 
 /* The nearest directory above `path`, or itself, that is there; owned by the caller. */
@@ -82,17 +87,41 @@ static int add_resolved(struct harden_rules *rules, const char *path, bool write
 	return add_path(rules, resolved, write, err);
 }
 
+/* Whether the directory, as it is named, has been added: configurations name few of them often. */
+static bool is_named(const struct harden_rules *rules, const char *directory, bool write)
+{
+	for (size_t i = 0; i < rules->named_count; i++)
+		if (strcmp(rules->named[i].path, directory) == 0 &&
+		    (rules->named[i].write || !write))
+			return true;
+	return false;
+}
+
+static int add_directory(struct harden_rules *rules, const char *directory, bool write,
+			 struct error *err)
+{
+	if (is_named(rules, directory, write))
+		return 0;
+	if (append(&rules->named, &rules->named_count, directory, write, err) < 0)
+		return -1;
+	return add_resolved(rules, directory, write, err);
+}
+
 int harden_allow_path(struct harden_rules *rules, const char *path, bool write, struct error *err)
 {
-	AUTO(freep) char *resolved = realpath(path, NULL);
 	AUTO(freep) char *copy = strdup(path);
+	AUTO(freep) char *resolved = NULL;
+	struct stat about;
 
 	if (copy == NULL)
 		return error_no_memory(err);
 	/* Where the name stands: a file is replaced there, a directory made anew. */
-	if (add_resolved(rules, dirname(copy), write, err) < 0)
+	if (add_directory(rules, dirname(copy), write, err) < 0)
 		return -1;
 	/* Where it leads: kubelet's links, /etc/resolv.conf. */
+	if (lstat(path, &about) < 0 || S_ISREG(about.st_mode))
+		return 0;
+	resolved = realpath(path, NULL);
 	return resolved != NULL ? add_resolved(rules, resolved, write, err) : 0;
 }
 
@@ -127,11 +156,17 @@ bool harden_allows(const struct harden_rules *rules, const char *path, bool writ
 	return false;
 }
 
+static void free_paths(struct harden_path *paths, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(paths[i].path);
+	free(paths);
+}
+
 void harden_rules_free(struct harden_rules *rules)
 {
-	for (size_t i = 0; i < rules->path_count; i++)
-		free(rules->paths[i].path);
-	free(rules->paths);
+	free_paths(rules->paths, rules->path_count);
+	free_paths(rules->named, rules->named_count);
 	free(rules->ports);
 	*rules = (struct harden_rules){ 0 };
 }
@@ -139,25 +174,29 @@ void harden_rules_free(struct harden_rules *rules)
 /* What libcurl, its resolver and OpenSSL read. */
 static int allow_network(struct harden_rules *rules, struct error *err)
 {
-	static const char *const files[] = {
-		"/etc/resolv.conf",	  "/etc/hosts",
-		"/etc/nsswitch.conf",	  "/etc/gai.conf",
-		"/etc/host.conf",	  "/etc/services",
-		"/etc/ssl/certs/x",	  "/usr/share/ca-certificates/x",
-		"/etc/ca-certificates/x", "/etc/pki/tls/certs/x",
+	static const char *const directories[] = {
+		"/etc",
+		"/etc/ssl/certs",
+		"/usr/share/ca-certificates",
+		"/etc/ca-certificates",
+		"/etc/pki/tls/certs",
 	};
+	static const char *const links[] = { "/etc/resolv.conf", "/etc/hosts",
+					     "/etc/nsswitch.conf" };
 	struct stat about;
 
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		AUTO(freep) char *copy = strdup(files[i]);
-
-		if (copy == NULL)
-			return error_no_memory(err);
-		if (stat(files[i], &about) < 0 && stat(dirname(copy), &about) < 0)
-			continue;
-		if (harden_allow_path(rules, files[i], false, err) < 0)
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++)
+		if (stat(directories[i], &about) == 0 &&
+		    add_directory(rules, directories[i], false, err) < 0)
 			return -1;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		if (lstat(links[i], &about) == 0 &&
+		    harden_allow_path(rules, links[i], false, err) < 0)
+			return -1;
+	/* Without its directory, where nothing replaces it: c-ares takes the numbers of its
+	 * questions from it, and numbers that can be guessed when it cannot. */
+	if (add_path(rules, "/dev/urandom", false, err) < 0)
+		return -1;
 	return harden_allow_port(rules, 53, err);
 }
 

@@ -30,6 +30,8 @@ struct harden_rules {
 		bool write;
 	} * paths;
 	size_t path_count;
+	struct harden_path *named; /* directories that were asked for, as they were named */
+	size_t named_count;
 	uint16_t *ports; /* that may be connected to */
 	size_t port_count;
 	bool listens; /* a TCP listener (metrics) was configured: binding is not restricted */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,6 +46,9 @@ enum {
 		       ACCESS_REFER | ACCESS_TRUNCATE,
 };
 
+/* What a rule on anything but a directory may speak of. */
+enum { FILE_ACCESS = ACCESS_READ_FILE | ACCESS_WRITE_FILE | ACCESS_TRUNCATE };
+
 struct ruleset {
 	uint64_t fs, net, scoped;
 };
@@ -82,10 +86,13 @@ static int add_path(int ruleset, const struct ruleset *handled, const struct har
 		.access = (path->write ? WRITE_ACCESS : READ_ACCESS) & handled->fs,
 		.fd = fd,
 	};
+	struct stat about;
 
 	/* What is not there, or not for us, stays refused: the error comes where it is opened. */
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &about) < 0)
 		return 0;
+	if (!S_ISDIR(about.st_mode))
+		rule.access &= FILE_ACCESS;
 	return (int)syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
 }
 

@@ -28,6 +28,7 @@
 /* A directory with a file and, beside it, another. */
 static char inside[64], outside[64];
 static uint16_t port, other_port;
+static bool network;
 
 static void make_places(void)
 {
@@ -72,7 +73,7 @@ static int listener(uint16_t *number)
 
 static void harden(struct harden_report *report)
 {
-	struct harden_rules rules = { 0 };
+	struct harden_rules rules = { .network = network };
 	struct error err = ERROR_INIT;
 	char path[128];
 
@@ -136,6 +137,15 @@ static int files_body(void)
 	if (mkdir(to, 0755) != 0 || opens(to, "x", O_WRONLY | O_CREAT) != 0)
 		return 5;
 	return 0;
+}
+
+static int network_body(void)
+{
+	if (opens("/etc", "hosts", O_RDONLY) != 0 || opens("/dev", "urandom", O_RDONLY) != 0)
+		return 1;
+	if (opens("/dev", "zero", O_RDONLY) != EACCES || opens("/dev", "urandom", O_RDWR) != EACCES)
+		return 2;
+	return opens(outside, "file", O_RDONLY) == EACCES ? 0 : 3;
 }
 
 static int connects(uint16_t number)
@@ -245,6 +255,12 @@ Test(harden, opens_what_was_allowed_and_nothing_else)
 	cr_expect_eq(hardened(files_body), 0);
 }
 
+Test(harden, reads_what_looking_names_up_needs_and_no_more)
+{
+	network = true;
+	cr_expect_eq(hardened(network_body), 0);
+}
+
 Test(harden, connects_to_the_ports_that_were_named_alone)
 {
 	(void)listener(&port);
@@ -323,6 +339,11 @@ Test(harden, rules_cover_directories_where_files_stand_and_lead)
 	cr_assert_eq(harden_allow_path(&rules, absent, true, &err), 0);
 	cr_expect(harden_allows(&rules, absent, true));
 	cr_expect_eq(rules.path_count, 2);
+	/* A directory that is a link, named as one. */
+	cr_assert_eq(unlink(link) + symlink("/usr", link), 0);
+	(void)snprintf(absent, sizeof(absent), "%s/link/", inside);
+	cr_assert_eq(harden_allow_path(&rules, absent, false, &err), 0);
+	cr_expect(harden_allows(&rules, "/usr/bin", false));
 	harden_rules_free(&rules);
 }
 
