@@ -7,6 +7,7 @@
 #include "agent/broker.h"
 
 #include "agent/base/log.h"
+#include "agent/base/text.h"
 #include "agent/parts.h"
 
 enum {
@@ -360,6 +361,21 @@ const struct error *broker_trouble(const struct broker *broker, const struct sto
 		trouble = &store->entries[i].error;
 	}
 	return trouble != NULL ? trouble : publishing_trouble(broker->parts);
+}
+
+void broker_give_up(const struct broker *broker, int64_t waited_ms,
+		    const struct store_entry **entry, struct error *ret)
+{
+	const struct error *trouble = broker_trouble(broker, entry);
+	AUTO(buf_deinit) struct buf waited = BUF_INIT(64);
+
+	text_write_duration(&waited, waited_ms);
+	if (trouble == NULL || trouble->code == ERROR_NONE)
+		(void)error_set(ret, ERROR_UNAVAILABLE, "no answer within %s", buf_string(&waited));
+	else
+		(void)error_set(ret,
+				error_is_final(trouble->code) ? trouble->code : ERROR_UNAVAILABLE,
+				"not within %s: %s", buf_string(&waited), trouble->text);
 }
 
 bool broker_lease_free(const struct broker *broker)

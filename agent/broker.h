@@ -63,7 +63,12 @@ bool broker_published(const struct broker *broker);
  * keeps files from being published (*entry stays as it was); NULL when there is nothing. */
 const struct error *broker_trouble(const struct broker *broker, const struct store_entry **entry);
 
-/* The same, but only errors that waiting does not mend. */
+/* The error of whoever waited this long in vain: what stood between, with its code when waiting
+ * would never have mended it. */
+void broker_give_up(const struct broker *broker, int64_t waited_ms,
+		    const struct store_entry **entry, struct error *ret);
+
+/* The same as broker_trouble, but only errors that waiting does not mend. */
 const struct error *broker_verdict(const struct broker *broker, const struct store_entry **entry);
 
 /* Every version in hand may outlive the session: none has a lease that dies with it. */

@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include "agent/base/log.h"
-#include "agent/base/text.h"
 #include "agent/host.h"
 #include "agent/sink/child.h"
 #include "agent/variables.h"
@@ -153,14 +152,9 @@ static void timed_out(void *context)
 {
 	struct child *child = context;
 	const struct store_entry *entry = NULL;
-	const struct error *trouble = broker_trouble(child->host.broker, &entry);
-	AUTO(buf_deinit) struct buf waited = BUF_INIT(64);
 	struct error late;
 
-	text_write_duration(&waited, child->request->timeout_ms);
-	(void)error_set(&late, ERROR_UNAVAILABLE, "not within %s: %s", buf_string(&waited),
-			trouble != NULL && trouble->code != ERROR_NONE ? trouble->text
-								       : "no answer");
+	broker_give_up(child->host.broker, child->request->timeout_ms, &entry, &late);
 	fail(child, entry, &late);
 }
 

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 
-#include "agent/base/text.h"
 #include "agent/publisher.h"
 
 struct oneshot {
@@ -90,17 +89,9 @@ static void timed_out(void *context)
 {
 	struct oneshot *shot = context;
 	const struct store_entry *entry = NULL;
-	const struct error *trouble = broker_trouble(shot->host.broker, &entry);
 	struct error late;
-	AUTO(buf_deinit) struct buf waited = BUF_INIT(64);
 
-	text_write_duration(&waited, shot->request->timeout_ms);
-	if (trouble == NULL || trouble->code == ERROR_NONE)
-		(void)error_set(&late, ERROR_UNAVAILABLE, "no answer within %s",
-				buf_string(&waited));
-	else
-		(void)error_set(&late, ERROR_UNAVAILABLE, "not within %s: %s", buf_string(&waited),
-				trouble->text);
+	broker_give_up(shot->host.broker, shot->request->timeout_ms, &entry, &late);
 	fail(shot, entry, &late);
 }
 

@@ -171,12 +171,13 @@ static void publish(struct publisher *publisher, struct stamp now)
 
 	publisher->publish_at = DEADLINE_NEVER;
 	if (changed < 0) {
+		const struct error passing = { .code = ERROR_UNAVAILABLE };
+
 		publisher->failures++;
 		/* A directory that cannot be written today may be tomorrow: whatever the cause,
 		 * back off and try. */
-		err.code = err.code == ERROR_EXHAUSTED ? ERROR_EXHAUSTED : ERROR_UNAVAILABLE;
 		publisher->error = err;
-		publisher->publish_at = now.boot_ms + schedule_retry_ms(publisher->clock, &err,
+		publisher->publish_at = now.boot_ms + schedule_retry_ms(publisher->clock, &passing,
 									publisher->failures);
 		log_event(publisher->failures == 1 ? LOG_ERROR : LOG_DEBUG, "files not published",
 			  LOG_STR("directory", publisher->config->directory), LOG_ERR(&err));

@@ -213,7 +213,8 @@ static void login_failed(struct session *session, const struct error *err)
 	session->error = *err;
 	session->failures++;
 	/* A credential file that is not there yet will be: the kubelet writes it. */
-	if (planned.code == ERROR_NOT_FOUND || planned.code == ERROR_INVALID)
+	if (planned.code == ERROR_NOT_FOUND || planned.code == ERROR_INVALID ||
+	    planned.code == ERROR_FORBIDDEN)
 		planned.code = ERROR_UNAVAILABLE;
 	plan(session, schedule_retry_ms(session->clock, &planned, session->failures));
 	if (err->code != ERROR_UNAVAILABLE)

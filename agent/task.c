@@ -128,6 +128,7 @@ static enum secret_state state_after(const struct task *task, enum error_code co
 	case ERROR_UNAVAILABLE:
 	case ERROR_UNAUTHENTICATED:
 	case ERROR_INVALID:
+	case ERROR_FORBIDDEN:
 	case ERROR_BAD_DATA:
 	case ERROR_PROTOCOL:
 	case ERROR_EXHAUSTED:

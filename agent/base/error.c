@@ -15,6 +15,7 @@ static const struct {
 	[ERROR_UNAVAILABLE] = { "unavailable", 69 },
 	[ERROR_UNAUTHENTICATED] = { "unauthenticated", 77 },
 	[ERROR_DENIED] = { "denied", 77 },
+	[ERROR_FORBIDDEN] = { "forbidden", 78 },
 	[ERROR_NOT_FOUND] = { "not_found", 65 },
 	[ERROR_INVALID] = { "invalid", 78 },
 	[ERROR_BAD_DATA] = { "bad_data", 65 },
@@ -45,7 +46,7 @@ static enum error_code code_of_errno(int number)
 	case EACCES:
 	case EPERM:
 	case EROFS:
-		return ERROR_DENIED;
+		return ERROR_FORBIDDEN;
 	case ENOMEM:
 	case ENOSPC:
 	case EDQUOT:
@@ -108,7 +109,7 @@ int error_no_memory(struct error *err)
 bool error_is_final(enum error_code code)
 {
 	return code == ERROR_DENIED || code == ERROR_NOT_FOUND || code == ERROR_INVALID ||
-	       code == ERROR_BAD_DATA;
+	       code == ERROR_FORBIDDEN || code == ERROR_BAD_DATA;
 }
 
 const char *error_code_name(enum error_code code)

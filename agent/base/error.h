@@ -14,6 +14,7 @@ enum error_code {
 	ERROR_UNAVAILABLE,     /* try again later: network, 5xx, 429 */
 	ERROR_UNAUTHENTICATED, /* log in again */
 	ERROR_DENIED,	       /* policy says no: tell a human, slow down */
+	ERROR_FORBIDDEN,       /* the operating system says no: a file, a directory, a port */
 	ERROR_NOT_FOUND,       /* the path, version or field is not there */
 	ERROR_INVALID,	       /* our configuration or request is wrong */
 	ERROR_BAD_DATA,	 /* what was found cannot be used: wrong MAC, colliding names, NUL in a
@@ -40,8 +41,8 @@ struct error {
 int error_set(struct error *err, enum error_code code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* As error_set, with ": " and the text of errno value `number` appended; the code follows from
- * `number` (ENOENT: NOT_FOUND, EACCES and EPERM: DENIED, ENOMEM, ENOSPC, EMFILE…: EXHAUSTED, else
- * UNAVAILABLE). */
+ * `number` (ENOENT: NOT_FOUND, EACCES, EPERM and EROFS: FORBIDDEN, ENOMEM, ENOSPC, EMFILE…:
+ * EXHAUSTED, else UNAVAILABLE). */
 int error_errno(struct error *err, int number, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "context: " before the text that is there; the code stays. Returns -1. */

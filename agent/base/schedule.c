@@ -30,7 +30,8 @@ int64_t schedule_retry_ms(const struct clock *clock, const struct error *err, un
 
 	/* Asking again does not help; the human who changes the policy should not wait long either.
 	 */
-	if (err->code == ERROR_DENIED || err->code == ERROR_NOT_FOUND || err->code == ERROR_INVALID)
+	if (err->code == ERROR_DENIED || err->code == ERROR_NOT_FOUND ||
+	    err->code == ERROR_INVALID || err->code == ERROR_FORBIDDEN)
 		wait = SCHEDULE_DENIED_MS / 2 + uniform(clock, 0, SCHEDULE_DENIED_MS / 2);
 	if (err->retry_after_ms > 0) {
 		asked = clamp(err->retry_after_ms, SCHEDULE_RETRY_AFTER_LEAST_MS,

@@ -270,8 +270,7 @@ int file_perform(const struct request *request, const struct clock *clock, struc
 			add_remedy(err, request->file_remedy);
 		/* A credential that cannot be read is a matter of the configuration, not of the
 		 * secret asked for. */
-		if (request->file_secret &&
-		    (err->code == ERROR_NOT_FOUND || err->code == ERROR_DENIED))
+		if (request->file_secret && err->code == ERROR_NOT_FOUND)
 			err->code = ERROR_INVALID;
 		return -1;
 	}

@@ -476,7 +476,7 @@ static int explain(const struct files_sink *sink, struct error *err)
 
 	if (err->code == ERROR_EXHAUSTED)
 		remedy = "; give the volume more room";
-	else if (err->code == ERROR_DENIED)
+	else if (err->code == ERROR_FORBIDDEN)
 		remedy = "; mount it writable and let the agent write there";
 	(void)error_wrap(err, "files in %.150s", sink->config->directory);
 	used = strlen(err->text);

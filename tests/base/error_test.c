@@ -54,9 +54,9 @@ Test(error, errno_values_say_what_to_do_next)
 	} rows[] = {
 		{ ENOENT, ERROR_NOT_FOUND },
 		{ ENOTDIR, ERROR_NOT_FOUND },
-		{ EACCES, ERROR_DENIED },
-		{ EPERM, ERROR_DENIED },
-		{ EROFS, ERROR_DENIED },
+		{ EACCES, ERROR_FORBIDDEN },
+		{ EPERM, ERROR_FORBIDDEN },
+		{ EROFS, ERROR_FORBIDDEN },
 		{ ENOMEM, ERROR_EXHAUSTED },
 		{ ENOSPC, ERROR_EXHAUSTED },
 		{ EMFILE, ERROR_EXHAUSTED },
@@ -86,7 +86,7 @@ Test(error, every_code_has_a_word_and_an_exit_status)
 		{ ERROR_NONE, 0 },	{ ERROR_UNAVAILABLE, 69 }, { ERROR_UNAUTHENTICATED, 77 },
 		{ ERROR_DENIED, 77 },	{ ERROR_NOT_FOUND, 65 },   { ERROR_INVALID, 78 },
 		{ ERROR_BAD_DATA, 65 }, { ERROR_PROTOCOL, 69 },	   { ERROR_EXHAUSTED, 69 },
-		{ ERROR_CANCELED, 69 }, { ERROR_USAGE, 64 },
+		{ ERROR_CANCELED, 69 }, { ERROR_USAGE, 64 },	   { ERROR_FORBIDDEN, 78 },
 	};
 
 	cr_assert_eq(ARRAY_SIZE(rows), ERROR_CODES);

@@ -88,7 +88,8 @@ Test(schedule, back_off_doubles_under_a_ceiling_with_half_of_it_random)
 
 Test(schedule, what_time_does_not_mend_is_asked_once_a_minute)
 {
-	static const enum error_code codes[] = { ERROR_DENIED, ERROR_NOT_FOUND, ERROR_INVALID };
+	static const enum error_code codes[] = { ERROR_DENIED, ERROR_NOT_FOUND, ERROR_INVALID,
+						 ERROR_FORBIDDEN };
 
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
 		struct error err = { .code = codes[i] };

@@ -844,7 +844,7 @@ Test(files_sink, read_only_directory_keeps_what_stands_and_recovers)
 	cr_expect_eq(publish(&f), 0, "nothing to do is no error");
 	put(&f, "db", "password", "p2", NULL);
 	cr_expect_eq(publish(&f), -1);
-	cr_expect_eq(f.err.code, ERROR_DENIED);
+	cr_expect_eq(f.err.code, ERROR_FORBIDDEN);
 	cr_expect_not_null(strstr(f.err.text, "mount it writable"), "%s", f.err.text);
 	cr_expect(holds(&f, "db/password", "p1"));
 	cr_assert_eq(mount(NULL, f.directory, NULL, MS_REMOUNT, NULL), 0);
