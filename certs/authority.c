@@ -249,10 +249,19 @@ static struct authority *authority_empty(struct error *err)
 	return STEAL(authority);
 }
 
+static bool carries(const struct authority *authority, const X509 *certificate)
+{
+	for (int i = 0; i < sk_X509_num(authority->earlier); i++)
+		if (X509_cmp(sk_X509_value(authority->earlier, i), certificate) == 0)
+			return true;
+	return false;
+}
+
 /* Past the most that are carried the oldest are left out. */
 static int carry(struct authority *authority, X509 *certificate)
 {
-	if (sk_X509_num(authority->earlier) >= AUTHORITY_EARLIER_MAX)
+	if (sk_X509_num(authority->earlier) >= AUTHORITY_EARLIER_MAX ||
+	    carries(authority, certificate))
 		return 1;
 	if (X509_up_ref(certificate) != 1)
 		return 0;
@@ -271,8 +280,22 @@ static int carry_all(struct authority *authority, const struct authority *before
 	return carried;
 }
 
+static int carry_pem(struct authority *authority, const struct buf *pem)
+{
+	AUTO(bio_freep) BIO *bio = bio_of(pem);
+	X509 *certificate;
+	int carried = bio != NULL;
+
+	while (carried == 1 && (certificate = next_certificate(bio)) != NULL) {
+		carried = carry(authority, certificate);
+		X509_free(certificate);
+	}
+	return carried;
+}
+
 struct authority *authority_new(const char *name, int64_t now_ms, int64_t life_ms,
-				const struct authority *before, struct error *err)
+				const struct authority *before, const struct buf *believed,
+				struct error *err)
 {
 	AUTO(authority_freep) struct authority *authority = authority_empty(err);
 
@@ -281,7 +304,8 @@ struct authority *authority_new(const char *name, int64_t now_ms, int64_t life_m
 	authority->key = EVP_EC_gen("P-256");
 	if (authority->key != NULL)
 		authority->certificate = make_root(name, authority->key, now_ms, life_ms);
-	if (authority->certificate == NULL || (before != NULL && !carry_all(authority, before))) {
+	if (authority->certificate == NULL || (before != NULL && !carry_all(authority, before)) ||
+	    !carry_pem(authority, believed)) {
 		(void)openssl_failed(err, "make a certificate authority");
 		return NULL;
 	}
@@ -317,18 +341,10 @@ static int read_own(struct authority *authority, const struct authority_pem *pem
 struct authority *authority_read(const struct authority_pem *pem, struct error *err)
 {
 	AUTO(authority_freep) struct authority *authority = authority_empty(err);
-	AUTO(bio_freep) BIO *earlier = bio_of(&pem->earlier);
-	X509 *certificate;
-	int carried = 1;
 
 	if (authority == NULL || read_own(authority, pem, err) < 0)
 		return NULL;
-	while (carried == 1 && earlier != NULL &&
-	       (certificate = next_certificate(earlier)) != NULL) {
-		carried = carry(authority, certificate);
-		X509_free(certificate);
-	}
-	if (carried != 1 || earlier == NULL) {
+	if (!carry_pem(authority, &pem->earlier)) {
 		(void)error_no_memory(err);
 		return NULL;
 	}
@@ -361,6 +377,11 @@ int64_t authority_made_ms(const struct authority *authority)
 int64_t authority_ends_ms(const struct authority *authority)
 {
 	return time_of(X509_get0_notAfter(authority->certificate));
+}
+
+bool authority_is_first(const struct authority *authority)
+{
+	return sk_X509_num(authority->earlier) == 0;
 }
 
 bool authority_same(const struct authority *one, const struct authority *other)

@@ -36,9 +36,11 @@ struct authority_pem {
 
 void authority_pem_deinit(struct authority_pem *pem);
 
-/* A new key and certificate. `before` (NULL: none) and what it carries is carried on. */
+/* A new key and certificate. It carries on `before` (NULL: none) with what that carries, and then
+ * the certificates of `believed`, in PEM, which may be empty. */
 struct authority *authority_new(const char *name, int64_t now_ms, int64_t life_ms,
-				const struct authority *before, struct error *err) MUST_USE;
+				const struct authority *before, const struct buf *believed,
+				struct error *err) MUST_USE;
 
 /* ERROR_INVALID when the PEM cannot be read, the key is not the certificate's, or it is no CA's. */
 struct authority *authority_read(const struct authority_pem *pem, struct error *err) MUST_USE;
@@ -48,6 +50,7 @@ struct authority *authority_free(struct authority *authority); /* returns NULL *
 
 int64_t authority_made_ms(const struct authority *authority);
 int64_t authority_ends_ms(const struct authority *authority);
+bool authority_is_first(const struct authority *authority); /* carries none before it */
 bool authority_same(const struct authority *one, const struct authority *other); /* NULL allowed */
 
 /* What clients are to believe: its own certificate, and, until `earlier_until_ms`, those before. */

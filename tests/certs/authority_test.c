@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/authority.h"
 
-#include <criterion/criterion.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 
-#include "certs/trust.h"
+#include "tests/certs/believe.h"
 
 #define HOUR ((int64_t)3600000)
 #define NOW  (1700000000 * (int64_t)1000)
@@ -16,43 +12,18 @@ static const char *const names[] = { "injector.secrets.svc", "127.0.0.1", "::1",
 
 static struct authority *make(int64_t now_ms, const struct authority *before)
 {
+	const struct buf none = { 0 };
 	struct error err = ERROR_INIT;
-	struct authority *made = authority_new("webhook CA", now_ms, 24 * HOUR, before, &err);
+	struct authority *made =
+		authority_new("webhook CA", now_ms, 24 * HOUR, before, &none, &err);
 
 	cr_assert_not_null(made, "%s", err.text);
 	return made;
 }
 
-static X509 *certificate_of(const struct buf *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
-	X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-
-	(void)BIO_free(bio);
-	cr_assert_not_null(certificate);
-	return certificate;
-}
-
-/* What a client that believes the bundle makes of the leaf at that moment. */
 static int verdict(const struct buf *bundle, const struct buf *leaf, int64_t at_ms)
 {
-	struct error err = ERROR_INIT;
-	struct trust *trust = trust_read(bundle->data, bundle->len, &err);
-	X509_STORE_CTX *context = X509_STORE_CTX_new();
-	X509 *certificate = certificate_of(leaf);
-	int result;
-
-	(void)X509_STORE_CTX_init(context, trust_store(trust), certificate, NULL);
-	X509_STORE_CTX_set_time(context, 0, at_ms / 1000);
-	(void)X509_STORE_CTX_set_purpose(context, X509_PURPOSE_SSL_SERVER);
-	(void)X509_VERIFY_PARAM_set1_host(X509_STORE_CTX_get0_param(context),
-					  "injector.secrets.svc", 0);
-	result = X509_verify_cert(context) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(context);
-	X509_STORE_CTX_free(context);
-	X509_free(certificate);
-	trust = trust_unref(trust);
-	ERR_clear_error();
-	return result;
+	return verdict_on(bundle, leaf, names[0], at_ms);
 }
 
 static void sign(const struct authority *authority, int64_t now_ms, struct authority_leaf *leaf)
@@ -146,6 +117,29 @@ Test(authority, those_before_are_believed_for_a_while_and_then_no_more)
 	buf_deinit(&after);
 	first = authority_free(first);
 	second = authority_free(second);
+}
+
+Test(authority, carries_what_was_believed_once_and_each_but_once)
+{
+	struct authority *first = make(NOW - HOUR, NULL), *second = make(NOW, first), *third;
+	struct buf believed = bundle_of(second, NOW, NOW + HOUR), bundle;
+	struct authority_pem pem = AUTHORITY_PEM_INIT;
+	struct error err = ERROR_INIT;
+
+	cr_expect(authority_is_first(first));
+	cr_expect_not(authority_is_first(second));
+	third = authority_new("x", NOW, HOUR, second, &believed, &err);
+	cr_assert_eq(authority_write(third, &pem, &err), 0);
+	bundle = bundle_of(third, NOW, NOW + HOUR);
+	cr_expect(authority_is_in(first, bundle.data, bundle.len));
+	cr_expect(authority_is_in(second, bundle.data, bundle.len));
+	cr_expect_eq(pem.earlier.len, believed.len);
+	authority_pem_deinit(&pem);
+	buf_deinit(&believed);
+	buf_deinit(&bundle);
+	first = authority_free(first);
+	second = authority_free(second);
+	third = authority_free(third);
 }
 
 Test(authority, one_that_has_ended_leaves_the_bundle)
