@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/command/run_references.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/dotenv.h"
 #include "agent/base/text.h"
 #include "agent/base/wipe.h"
 #include "agent/command/command.h"
@@ -112,43 +112,12 @@ static int add_literal(struct run_request *request, const char *name, const char
 	return 0;
 }
 
-static char *trim(char *text)
+static int take_entry(struct config *config, struct run_request *request, const char *name,
+		      const char *value, struct error *err)
 {
-	size_t len;
-
-	while (isspace((unsigned char)*text))
-		text++;
-	len = strlen(text);
-	while (len > 0 && isspace((unsigned char)text[len - 1]))
-		text[--len] = '\0';
-	return text;
-}
-
-/* NAME=value, with or without `export ` and one pair of quotes. */
-static int take_line(struct config *config, struct run_request *request, char *line,
-		     struct error *err)
-{
-	char *name = trim(line), *value;
-	size_t len;
-
-	if (name[0] == '\0' || name[0] == '#')
-		return 0;
-	if (text_starts_with(name, "export "))
-		name = trim(name + strlen("export "));
-	value = strchr(name, '=');
-	if (value == NULL)
-		return error_set(err, ERROR_INVALID, "NAME=value is meant");
-	*value = '\0';
-	value = trim(value + 1);
-	name = trim(name);
 	if (!config_variable_is_valid(name))
 		return error_set(err, ERROR_INVALID,
 				 "what stands before = cannot be the name of a variable");
-	len = strlen(value);
-	if (len >= 2 && (value[0] == '"' || value[0] == '\'') && value[len - 1] == value[0]) {
-		value[len - 1] = '\0';
-		value++;
-	}
 	if (is_named(config, name))
 		return 0;
 	if (is_reference(value) && request->socket != NULL)
@@ -167,9 +136,11 @@ static int take_line(struct config *config, struct run_request *request, char *l
 static int add_env_file(struct config *config, struct run_request *request, const char *file,
 			struct error *err)
 {
-	AUTO(buf_deinit) struct buf text = BUF_INIT(ENV_FILE_MAX);
-	char *line, *rest;
-	unsigned number = 1;
+	AUTO(buf_deinit)
+	struct buf text = BUF_INIT(ENV_FILE_MAX), name = BUF_INIT(ENV_FILE_MAX),
+		   value = BUF_INIT(ENV_FILE_MAX);
+	struct dotenv_reader reader;
+	int status;
 
 	if (file_read_stream(file, ENV_FILE_MAX, &text, err) < 0) {
 		err->code = ERROR_INVALID;
@@ -177,12 +148,13 @@ static int add_env_file(struct config *config, struct run_request *request, cons
 	}
 	if (memchr(buf_string(&text), '\0', text.len) != NULL)
 		return error_set(err, ERROR_INVALID, "%s: holds a NUL byte", file);
-	for (line = text.data; line != NULL; line = rest, number++) {
-		rest = strchr(line, '\n');
-		if (rest != NULL)
-			*rest++ = '\0';
-		if (take_line(config, request, line, err) < 0)
-			return error_wrap(err, "%s:%u", file, number);
+	reader = dotenv_reader(text.data, text.len);
+	while ((status = dotenv_next(&reader, &name, &value, err)) > 0)
+		if (take_entry(config, request, buf_string(&name), buf_string(&value), err) < 0)
+			return error_wrap(err, "%s: line %u", file, reader.line);
+	if (status < 0) {
+		err->code = ERROR_INVALID;
+		return error_wrap(err, "%s", file);
 	}
 	return 0;
 }
