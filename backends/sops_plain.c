@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "agent/base/dotenv.h"
 #include "agent/base/text.h"
 #include "backends/sops_internal.h"
 #include "backends/sops_metadata.h"
@@ -279,12 +280,7 @@ static int put_dotenv(struct buf *out, const struct sops_node *root, struct erro
 			return error_set(err, ERROR_BAD_DATA,
 					 "'%.100s' cannot be the name of a variable", child->key);
 		buf_printf(out, "%s=", child->key);
-		for (size_t i = 0; i < child->len; i++) {
-			if (child->text[i] == '\n')
-				buf_puts(out, "\\n");
-			else
-				buf_putc(out, child->text[i]);
-		}
+		dotenv_write_value(out, child->text, child->len);
 		buf_putc(out, '\n');
 	}
 	return 0;

@@ -356,13 +356,65 @@ def test_names_reach_into_lists_and_odd_keys(desk):
 @pytest.mark.parametrize("format", ["yaml", "json", "dotenv"])
 def test_import_takes_a_document_over_as_it_is(desk, format):
     plain = {"yaml": "plain.yaml", "json": "plain.json", "dotenv": "plain.env"}[format]
-    desk.write(plain, PLAIN[plain])
+    text = PLAIN[plain]
+    desk.write(plain, text)
     expected = desk.sops_json(desk.sops_encrypt(plain, "enc." + plain))
+    if format == "dotenv":  # read as dotenv libraries do, for whom quotes are no data
+        expected.update(B="x y", C="l1\nl2")
+        text = text.replace("C=l1\\nl2", 'C="l1\\nl2"')
     desk.agent("secrets", "init", "-f", "mine.yaml")
     desk.agent("secrets", "set", "stays", "-f", "mine.yaml", stdin="here")
     for _ in range(2):
-        desk.agent("secrets", "import", "--format", format, "-f", "mine.yaml", "-", stdin=PLAIN[plain])
+        desk.agent("secrets", "import", "--format", format, "-f", "mine.yaml", "-", stdin=text)
         assert desk.sops_json("mine.yaml") == {"stays": "here", **expected}
+
+
+DOTENV_OF_PEOPLE = """\
+# what people have
+export A=1
+B='single $HOME'
+C="two\\nlines and \\"quotes\\""
+D="-----BEGIN KEY-----
+MIIB
+-----END KEY-----
+"
+E=plain # a comment
+F=p@ss#word
+G = spaces
+"""
+
+
+def test_import_of_what_shells_read(desk):
+    desk.agent("secrets", "init", "-f", "mine.yaml")
+    desk.agent("secrets", "import", "-f", "mine.yaml", desk.write(".env", DOTENV_OF_PEOPLE))
+    assert desk.sops_json("mine.yaml") == {
+        "A": "1", "B": "single $HOME", "C": 'two\nlines and "quotes"', "D": "-----BEGIN KEY-----\nMIIB\n-----END KEY-----\n",
+        "E": "plain", "F": "p@ss#word", "G": "spaces",
+    }
+    before = desk.read("mine.yaml")
+    for text, says in (
+        ("A=1\nB=\"x\n", b"import.env: line 2: the quote that opens the value is never closed"),
+        ("A=1\nA=2\n", b"line 2: 'A' is there twice"),
+        ("A=a\\nb\n", b"line 1: \\n outside of quotes"),
+        ("A\n", b"line 1: neither NAME=value"),
+        ("A=\x00\n", b"not UTF-8 text"),
+    ):
+        done = desk.agent("secrets", "import", "-f", "mine.yaml", desk.write("import.env", text), check=False)
+        assert done.returncode == 65 and says in done.stderr, done.stderr
+    assert desk.read("mine.yaml") == before
+
+
+def test_what_is_decrypted_as_dotenv_is_what_a_shell_sources(desk):
+    rng = random.Random(11)
+    values = {f"V{i}": "".join(rng.choice("ab \"'`$\\#\n\t!&;~=") for _ in range(rng.randint(0, 8))) for i in range(60)}
+    desk.write("plain.json", json.dumps(values))
+    desk.agent("secrets", "encrypt", "-i", "plain.json")
+    desk.write("out.env", desk.agent("secrets", "decrypt", "--format", "dotenv", "plain.json").stdout)
+    shell = "set -a; . ./out.env; exec python3 -c 'import os, json; print(json.dumps(dict(os.environ)))'"
+    found = json.loads(desk.run("bash", "-c", shell).stdout)
+    assert {name: found[name] for name in values} == values
+    desk.agent("secrets", "import", "-f", "first.enc.yaml", "out.env")
+    assert desk.sops_json("first.enc.yaml") == values
 
 
 TAMPERINGS = {
@@ -442,6 +494,29 @@ def test_set_on_a_terminal_does_not_echo(desk):
         pass
     assert b"hunter2" not in seen
     assert desk.agent("secrets", "get", "a", "-f", "first.enc.yaml").stdout == b"hunter2"
+
+
+@pytest.mark.parametrize(
+    "line, says",
+    [
+        ("import --format xml a", "--format is yaml, json or dotenv"),
+        ("lst", "did you mean 'list'"),
+        ("init x", "init takes no argument"),
+        ("get", "get needs a name"),
+        ("import", "import needs a file"),
+        ("get a..b", "is not a name"),
+        ("encrypt -i -", "standard input cannot be replaced"),
+        ("get --raw a", "get does not take --raw"),
+        ("decrypt -i x", "decrypt does not take --in-place"),
+        ("init --age foo", "is not an age recipient"),
+        ("", "say what to do"),
+    ],
+)
+def test_a_mistake_of_usage_is_said_and_touches_nothing(desk, line, says):
+    before = sorted(os.listdir(desk.folder))
+    done = desk.agent("secrets", *line.split(), check=False)
+    assert done.returncode == 64 and says in done.stderr.decode() and done.stdout == b"", done.stderr
+    assert sorted(os.listdir(desk.folder)) == before
 
 
 def test_a_value_is_never_taken_from_an_argument(desk):
