@@ -55,7 +55,7 @@ endif
 
 AGENT_SOURCES := $(shell find agent backends certs -name '*.c' -not -path 'agent/generators/*' 2>/dev/null | sort)
 INJECTOR_SOURCES := $(shell find injector -name '*.c' 2>/dev/null | sort)
-TEST_SOURCES  := $(shell find tests -name '*_test.c' 2>/dev/null | sort)
+TEST_SOURCES  := $(shell find tests -name '*_test.c' 2>/dev/null | sort) tests/injector/cases.c
 
 OBJECTS  := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 INJECTOR_OBJECTS := $(INJECTOR_SOURCES:%.c=$(BUILD)/%.o)

@@ -29,9 +29,13 @@ struct annotation {
 	bool family; /* the name is followed by the name of a secret, variable or container */
 	enum allow_key gate; /* ANNOTATION_GATE */
 	const char *why;     /* of WARN and REFUSE: the reason, and what to do instead */
-	/* Takes the value over into the wish; `name` is a family's member, else "". -1 with the
-	 * value's fault and its remedy. NULL: nothing to take over. */
-	int (*read)(struct wish *wish, const char *name, const char *value, struct error *err);
+	bool off_is_nothing; /* a bool of which false asks for nothing */
+	bool empty_counts;   /* elsewhere the peers take an empty value for none */
+	/* ANNOTATION_GATE: the profile says the same, so that nothing is widened; NULL: never. */
+	bool (*is_given)(const struct wish *wish, const char *value);
+	/* Takes the value over into the wish; `member` is a family's member, else "". -1 when it
+	 * refused the pod. NULL: nothing to take over. */
+	int (*read)(struct wish *wish, const char *member, const char *value);
 };
 
 extern const struct annotation own_annotations[], vault_annotations[];

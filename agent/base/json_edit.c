@@ -88,24 +88,46 @@ struct json_node *json_copy(struct json_edit *edit, const struct json_node *node
 	return copy;
 }
 
-struct json_node *json_clone(struct json_edit *edit, const struct json_node *node)
+/* `deep`: nothing of the document is kept, neither text nor the mark. */
+static struct json_node *copy_tree(struct json_edit *edit, const struct json_node *node, bool deep)
 {
 	struct json_node *copy = json_copy(edit, node), **next, *child;
 
-	if (copy == NULL || node->raw != NULL)
+	if (copy == NULL || (node->raw != NULL && !deep))
 		return copy;
+	if (deep) {
+		copy->raw = NULL;
+		copy->raw_len = 0;
+	}
+	if (deep && node->text != NULL) {
+		copy->text = pool_copy(&edit->pool, node->text, node->text_len);
+		edit->failed = edit->failed || copy->text == NULL;
+	}
 	next = &copy->first;
 	for (const struct json_node *old = node->first; old != NULL; old = old->next) {
-		child = json_clone(edit, old);
+		child = copy_tree(edit, old, deep);
 		if (child == NULL)
 			return NULL;
-		child->key = old->key;
+		child->key = deep && old->key != NULL
+				     ? pool_copy(&edit->pool, old->key, old->key_len)
+				     : old->key;
+		edit->failed = edit->failed || (old->key != NULL && child->key == NULL);
 		child->key_len = old->key_len;
 		*next = child;
 		next = &child->next;
 	}
 	*next = NULL;
-	return copy;
+	return edit->failed ? NULL : copy;
+}
+
+struct json_node *json_clone(struct json_edit *edit, const struct json_node *node)
+{
+	return copy_tree(edit, node, false);
+}
+
+struct json_node *json_detach(struct json_edit *edit, const struct json_node *node)
+{
+	return copy_tree(edit, node, true);
 }
 
 void json_open(struct json_edit *edit, struct json_node *node)

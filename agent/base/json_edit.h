@@ -34,6 +34,9 @@ struct json_node *json_copy(struct json_edit *edit, const struct json_node *node
  */
 struct json_node *json_clone(struct json_edit *edit, const struct json_node *node);
 
+/* The same, sharing nothing: it outlives the document that it came from. */
+struct json_node *json_detach(struct json_edit *edit, const struct json_node *node);
+
 /* Makes the children of a node that is ours (new, a copy, or a child of an open one) ours too, so
  * that they may be changed, moved and opened in turn. */
 void json_open(struct json_edit *edit, struct json_node *node);

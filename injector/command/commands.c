@@ -7,10 +7,12 @@
 /* clang-format off */
 extern const struct command
 	command_injector_serve,
+	command_injector_explain,
 	command_injector_check;
 
 const struct command *const injector_commands[] = {
 	&command_injector_serve,
+	&command_injector_explain,
 	&command_injector_check,
 	NULL,
 };

@@ -1,0 +1,16 @@
+#pragma once
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Our own containers: restricted by construction, small, and with what the profile says.
+ */
+#include "injector/plan.h"
+
+enum agent_role {
+	AGENT_NATIVE,  /* stays, starts before the application, and is waited for */
+	AGENT_SIDECAR, /* stays, beside the application */
+	AGENT_ONCE,    /* publishes and ends */
+	AGENT_COPY,    /* puts the program where wrapped containers find it, and ends */
+};
+
+/* NULL when the pod was refused, or memory is short. */
+struct json_node *agent_container(const struct plan *plan, enum agent_role role);
