@@ -27,9 +27,9 @@ static struct json_node *text_list(struct json_edit *edit, const char *const *wo
 
 static void put_command(struct json_edit *edit, struct json_node *container, enum agent_role role)
 {
-	static const char *const commands[][4] = {
-		[AGENT_NATIVE] = { PROGRAM, "serve", NULL },
-		[AGENT_SIDECAR] = { PROGRAM, "serve", NULL },
+	static const char *const commands[][5] = {
+		[AGENT_NATIVE] = { PROGRAM, "serve", "--status-socket", PLAN_STATUS, NULL },
+		[AGENT_SIDECAR] = { PROGRAM, "serve", "--status-socket", PLAN_STATUS, NULL },
 		[AGENT_ONCE] = { PROGRAM, "serve", "--once", NULL },
 		[AGENT_COPY] = { PROGRAM, "copy", PLAN_BIN, NULL },
 	};
@@ -196,7 +196,8 @@ static void put_security(const struct plan *plan, struct json_node *container)
  * nobody. */
 static void put_probe(struct json_edit *edit, struct json_node *container)
 {
-	static const char *const ready[] = { PROGRAM, "ready", "--wait", "5s", NULL };
+	static const char *const ready[] = { PROGRAM,  "ready", "--socket", PLAN_STATUS,
+					     "--wait", "5s",	NULL };
 	struct json_node *probe = json_open_member(edit, container, "startupProbe", JSON_IS_MAP);
 
 	json_put(edit, json_open_member(edit, probe, "exec", JSON_IS_MAP), "command",

@@ -215,13 +215,13 @@ static void put_socket(const struct plan *plan, struct json_node *list,
 static void put_sockets(const struct plan *plan, struct json_node *sinks)
 {
 	struct wish *wish = plan->wish;
-	struct json_node *list = put_map(wish, sinks, "socket", JSON_IS_LIST);
+	struct json_node *list = json_new(wish->edit, JSON_IS_LIST);
 
-	/* First, so that `agent ready` in our own container asks there. */
-	put_text(wish, add_map(wish, list), "path", PLAN_PRIVATE "/agent.sock");
 	for (size_t i = 0; i < plan->target_count; i++)
 		if (plan->targets[i].socket)
 			put_socket(plan, list, &plan->targets[i]);
+	if (list != NULL && list->count > 0)
+		json_put(wish->edit, sinks, "socket", list);
 }
 
 void agent_yaml_write(const struct plan *plan, struct buf *out)

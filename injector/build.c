@@ -183,12 +183,12 @@ static void put_file_variable(struct build *build, struct json_node *env,
 	struct json_edit *edit = build->edit;
 	struct json_node *item = json_new(edit, JSON_IS_MAP), *from;
 
+	json_put_string(edit, item, "name", variable->name);
 	from = json_open_member(edit, json_open_member(edit, item, "valueFrom", JSON_IS_MAP),
 				"fileKeyRef", JSON_IS_MAP);
 	json_put_string(edit, from, "volumeName", PLAN_VOLUME("env"));
 	json_put_string(edit, from, "path", plan_env_file(build->plan, variable));
 	json_put_string(edit, from, "key", variable->name);
-	json_put_string(edit, item, "name", variable->name);
 	json_append(env, item);
 }
 

@@ -12,6 +12,7 @@
 #define PLAN_SOCKET	PLAN_ROOT "/socket"
 #define PLAN_BIN	PLAN_ROOT "/bin"
 #define PLAN_CONFIG	"/etc/agent"
+#define PLAN_STATUS	PLAN_PRIVATE "/status.sock"
 #define PLAN_CA_FILE	PLAN_IDENTITY "/ca.pem"
 #define PLAN_TOKEN_FILE PLAN_IDENTITY "/token"
 
