@@ -174,11 +174,43 @@ static void judge(struct run_state *state, const struct reply *reply)
 	run_advance(state, reply);
 }
 
+/* Of an origin as origin_read spells it. */
+static const char *port_of(const char *origin)
+{
+	return strrchr(origin, ':') + 1;
+}
+
+static bool is_configured_port(const struct addresses *addresses, const char *port)
+{
+	for (size_t i = 0; i < addresses->count; i++)
+		if (strcmp(port_of(addresses->items[i]->origin), port) == 0)
+			return true;
+	return false;
+}
+
+/* The sandbox opens the ports of the configured addresses and no other, which looks like a server
+ * that is down. */
+static void explain_guest(const struct run_state *state, struct error *err)
+{
+	const char *origin = state->guest->origin;
+
+	if (is_configured_port(&state->wire->addresses, port_of(origin)))
+		(void)error_wrap(err, "a 307 leads to %.100s", origin);
+	else
+		(void)error_set(
+			err, err->code,
+			"a 307 leads to %.100s, where nothing can be reached: the sandbox opens "
+			"the ports of configured addresses only; add it to the backend's "
+			"`address`",
+			origin);
+}
+
 /* No reply came. What may have made something at the server is repeated only while no byte of its
  * reply was seen. */
 static void judge_silence(struct run_state *state, const struct error *err)
 {
 	bool once = state->x->request.once;
+	struct error told = *err;
 
 	if (once && (state->transfer.request_sent || state->transfer.reply_began))
 		state->orphan = true;
@@ -187,7 +219,9 @@ static void judge_silence(struct run_state *state, const struct error *err)
 		return;
 	if (err->code == ERROR_UNAVAILABLE)
 		prefer_another(state);
-	run_fail(state, err);
+	if (err->code == ERROR_UNAVAILABLE && state->guest != NULL)
+		explain_guest(state, &told);
+	run_fail(state, &told);
 }
 
 void run_on_transfer(struct http_transfer *transfer, const struct reply *reply,

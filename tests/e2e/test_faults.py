@@ -614,6 +614,19 @@ def test_a_307_to_a_stranger_is_followed_where_our_own_ca_vouches_for_it(bao, ri
     assert len(other.requests) == 1, sidecar.read_log()
 
 
+def test_a_307_to_a_port_that_the_sandbox_closes_says_so(bao, rig, trust, run):
+    bao.put("port", value="one")
+    context = trust.authorities["first-ca"].server("127.0.0.2", alternatives="IP:127.0.0.2")
+    other = rig.proxy(tls=context, host="127.0.0.2")
+    assert other.port != trust.proxy.port
+    trust.proxy.fault = when(READ, answer(307, Location=f"{other.address}/v1/{READ}port"))
+    done = once(run, rig.prepare(*with_tls(rig, trust, {"a": kv("port")})))
+    assert done.returncode == 69, done.stderr
+    for word in (other.address, "the sandbox", "`address`"):
+        assert word in done.stderr, (word, done.stderr)
+    assert other.connections == 0
+
+
 def test_a_handshake_that_stalls_or_is_noise_is_given_up_within_ten_seconds(bao, rig, trust, tmp_path):
     bao.put("stall", value="one")
     kinds = {}
