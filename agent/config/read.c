@@ -20,7 +20,7 @@ enum { FILE_MAX = 4 << 20, PORT_MAX = 65535 };
 
 static const char *const sections[] = { "backends", "secrets", "sinks", "env", "audit", NULL };
 
-/* The server of metrics listens on the loopback interface only. */
+/* A literal address: a name would be looked up once and mean something else later. */
 static bool listen_is_valid(const char *listen)
 {
 	const char *colon = strrchr(listen, ':');
@@ -41,12 +41,11 @@ static bool listen_is_valid(const char *listen)
 	if (strcmp(host, "localhost") == 0)
 		return true;
 	if (host[0] != '[')
-		return inet_pton(AF_INET, host, &four) == 1 &&
-		       ntohl(four.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+		return inet_pton(AF_INET, host, &four) == 1;
 	if (host[len - 1] != ']')
 		return false;
 	host[len - 1] = '\0';
-	return inet_pton(AF_INET6, host + 1, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+	return inet_pton(AF_INET6, host + 1, &six) == 1;
 }
 
 static void read_metrics(struct reader *reader, const struct global_options *options)
@@ -58,8 +57,8 @@ static void read_metrics(struct reader *reader, const struct global_options *opt
 	if (!listen_is_valid(options->metrics.listen))
 		reader_problem(
 			reader, node->mark,
-			"metrics.listen: '%.80s' is no loopback address with a port: write it as "
-			"127.0.0.1:9102 or [::1]:9102",
+			"metrics.listen: '%.80s' is no literal address with a port: write it as "
+			"127.0.0.1:9102, or [::]:9102 for whoever reaches the pod",
 			options->metrics.listen);
 	reader->config->metrics_listen = reader_copy(reader, options->metrics.listen);
 }

@@ -37,10 +37,9 @@ static const struct option log_table[] = {
 static const struct option metrics_table[] = {
 	{ .name = "listen",
 	  .type = OPTION_STRING,
-	  .help = "Loopback address and port of the metrics, as 127.0.0.1:9102 or [::1]:9102; "
-		  "never answers "
-		  "with a "
-		  "secret." },
+	  .help = "Address and port of the metrics, as 127.0.0.1:9102, or [::]:9102 for whoever "
+		  "reaches the pod; never answers with a secret, but with their names and states, "
+		  "to everybody and in the clear." },
 	{ 0 },
 };
 

@@ -60,8 +60,8 @@ static bool host_is_ours(const struct reading *reading, const char *own)
 	if (reading->hosts == 0)
 		return reading->message.minor == 0;
 	return reading->hosts == 1 &&
-	       (host_is(reading->host, "localhost") || host_is(reading->host, "agent") ||
-		(own != NULL && host_is(reading->host, own)));
+	       ((own != NULL && own[0] == '\0') || host_is(reading->host, "localhost") ||
+		host_is(reading->host, "agent") || (own != NULL && host_is(reading->host, own)));
 }
 
 static char *scratch_put(struct http_scratch *scratch, struct http_span span)

@@ -16,8 +16,8 @@ struct http_scratch {
 };
 
 /* Reads one whole head and fills `ret` but for the peer. `host` is accepted beside "localhost" and
- * "agent"; NULL: none. Returns 0, or the status to refuse the request with; *keep_alive is false
- * then. */
+ * "agent"; NULL: none, "": whatever it is. Returns 0, or the status to refuse the request with;
+ * *keep_alive is false then. */
 unsigned http_head_read(const char *bytes, size_t len, const char *host,
 			struct http_scratch *scratch, struct http_head *ret,
 			bool *keep_alive) MUST_USE;

@@ -187,7 +187,12 @@ static int open_listener(struct http_server *server, const struct http_listen *l
 			 struct error *err)
 {
 	if (listen->path == NULL) {
-		server->fd = listen_loopback(listen->address, server->host, &server->port, err);
+		/* Whoever is called by an address of the pod cannot know every name that leads
+		 * there. */
+		server->fd = listen->anywhere && !listen_is_loopback(listen->address)
+				     ? listen_tcp(listen->address, &server->port, err)
+				     : listen_loopback(listen->address, server->host, &server->port,
+						       err);
 		return server->fd < 0 ? -1 : 0;
 	}
 	(void)snprintf(server->host, sizeof(server->host), "localhost");

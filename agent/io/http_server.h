@@ -78,6 +78,7 @@ struct http_listen {
 			     instant */
 	unsigned mode;
 	const char *address;	      /* instead: "host:port" of the loopback interface */
+	bool anywhere;		      /* or of another: then no Host is a foreign one */
 	uint64_t connections;	      /* 0: the defaults above */
 	uint64_t connections_per_uid; /* not asked over TCP */
 	int64_t idle_ms;

@@ -259,6 +259,15 @@ static int open_stream(const struct endpoint_address *to)
 	return steal_fd(&fd);
 }
 
+bool listen_is_loopback(const char *address)
+{
+	char host[LISTEN_HOST_MAX];
+	struct endpoint_address to;
+	uint16_t port;
+
+	return split(address, host, &port) == 0 && resolve_loopback(host, port, &to) == 0;
+}
+
 int listen_loopback(const char *address, char host[LISTEN_HOST_MAX], uint16_t *ret_port,
 		    struct error *err)
 {

@@ -4,6 +4,7 @@
  * Sockets that listen: a unix socket that takes its name atomically, TCP on the loopback interface,
  * and TCP for whoever comes.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -39,6 +40,9 @@ void listen_unlink(const char *path, const struct listen_name *name);
 /* "[::]:8443" (IPv4 too, also where there is no IPv6), "0.0.0.0:8443"; port 0: any. Returns the
  * descriptor. */
 int listen_tcp(const char *address, uint16_t *ret_port, struct error *err) MUST_USE;
+
+/* Whether it is an address of the loopback interface with a port. */
+bool listen_is_loopback(const char *address);
 
 /* "127.0.0.1:9102", "localhost:9102", "[::1]:9102"; port 0: any. Returns the descriptor; `host`
  * gets the host as a client would spell it. ERROR_INVALID when the address is not of the loopback

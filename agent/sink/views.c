@@ -8,6 +8,9 @@
 /* A reason is a secret's name and one error's text; a byte of it is at most six in JSON. */
 enum { REASON_MAX = 1024, JSON_ESCAPE_MAX = 7 };
 
+/* Few scrape metrics; whoever floods them takes no descriptor that the sockets need. */
+enum { CONNECTIONS_MAX = 16 };
+
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 struct metrics_listener {
@@ -101,7 +104,10 @@ struct metrics_listener *metrics_listener_new(struct loop *loop, const struct cl
 	}
 	listener->views = views;
 	listener->text = BUF_INIT(VIEW_MAX);
-	listener->server = http_server_new(loop, clock, &(struct http_listen){ .address = address },
+	listener->server = http_server_new(loop, clock,
+					   &(struct http_listen){ .address = address,
+								  .anywhere = true,
+								  .connections = CONNECTIONS_MAX },
 					   serve_metrics, listener, err);
 	if (listener->server == NULL) {
 		(void)error_wrap(err, "metrics");

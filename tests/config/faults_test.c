@@ -78,25 +78,27 @@ static const struct row root_rows[] = {
 	  "agent.yaml:1:8: unknown key 'levle' in log (did you mean 'level'?)\n"
 	  "agent.yaml:1:29: log.format: 'xml' is not one of text, json\n" },
 	{ "metrics: { listen: 9102 }\n",
-	  "agent.yaml:1:20: metrics.listen: '9102' is no loopback address with a port: write it as "
-	  "127.0.0.1:9102 or [::1]:9102\n" },
+	  "agent.yaml:1:20: metrics.listen: '9102' is no literal address with a port: write it as "
+	  "127.0.0.1:9102, or [::]:9102 for whoever reaches the pod\n" },
 	{ "metrics: { listen: \"127.0.0.1:0\" }\n",
-	  "agent.yaml:1:20: metrics.listen: '127.0.0.1:0' is no loopback address with a port: "
-	  "write it "
-	  "as 127.0.0.1:9102 or [::1]:9102\n" },
-	{ "metrics: { listen: \"127.0.0.1:70000\" }\n",
-	  "agent.yaml:1:20: metrics.listen: '127.0.0.1:70000' is no loopback address with a port: "
-	  "write it as 127.0.0.1:9102 or [::1]:9102\n" },
-	{ "metrics: { listen: \"example.com:9102\" }\n",
-	  "agent.yaml:1:20: metrics.listen: 'example.com:9102' is no loopback address with a port: "
-	  "write it as 127.0.0.1:9102 or [::1]:9102\n" },
-	{ "metrics: { listen: \"0.0.0.0:9102\" }\n",
-	  "agent.yaml:1:20: metrics.listen: '0.0.0.0:9102' is no loopback address with a port: "
-	  "write it as 127.0.0.1:9102 or [::1]:9102\n" },
-	{ "metrics: { listen: \"::1:9102\" }\n",
-	  "agent.yaml:1:20: metrics.listen: '::1:9102' is no loopback address with a port: write "
+	  "agent.yaml:1:20: metrics.listen: '127.0.0.1:0' is no literal address with a port: write "
 	  "it as "
-	  "127.0.0.1:9102 or [::1]:9102\n" },
+	  "127.0.0.1:9102, or [::]:9102 for whoever reaches the pod\n" },
+	{ "metrics: { listen: \"127.0.0.1:70000\" }\n",
+	  "agent.yaml:1:20: metrics.listen: '127.0.0.1:70000' is no literal address with a port: "
+	  "write it as "
+	  "127.0.0.1:9102, or [::]:9102 for whoever reaches the pod\n" },
+	{ "metrics: { listen: \"example.com:9102\" }\n",
+	  "agent.yaml:1:20: metrics.listen: 'example.com:9102' is no literal address with a port: "
+	  "write it as "
+	  "127.0.0.1:9102, or [::]:9102 for whoever reaches the pod\n" },
+	{ "metrics: { listen: \":9102\" }\n",
+	  "agent.yaml:1:20: metrics.listen: ':9102' is no literal address with a port: write it as "
+	  "127.0.0.1:9102, or [::]:9102 for whoever reaches the pod\n" },
+	{ "metrics: { listen: \"::1:9102\" }\n",
+	  "agent.yaml:1:20: metrics.listen: '::1:9102' is no literal address with a port: write it "
+	  "as "
+	  "127.0.0.1:9102, or [::]:9102 for whoever reaches the pod\n" },
 	{ "metrics: { port: 9102 }\n", "agent.yaml:1:12: unknown key 'port' in metrics\n" },
 	{ "audit: yes\n", "agent.yaml:1:8: audit must be a map with 'file', or stderr\n" },
 	{ "audit: {}\n",

@@ -436,29 +436,69 @@ Test(socket_sink, closing_answers_who_waits_and_reads_nothing_after)
 	(void)close(fd);
 }
 
+static int connect_to(const struct metrics_listener *listener)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				       .sin_port = htons(metrics_listener_port(listener)) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+/* Also where whoever reaches the machine may ask; there every Host is ours. */
 Test(metrics_listener, has_no_route_to_a_secret, .init = open_sink, .fini = close_sink)
 {
 	static const char *const hidden[] = { GET("/v1/secrets"), GET("/v1/secrets/db"),
 					      GET("/v1/secrets/db/password"), GET("/v1/env"),
 					      GET("/v1/status") };
+	static const struct {
+		const char *address;
+		unsigned foreign; /* what a foreign Host gets */
+	} table[] = { { "127.0.0.1:0", 400 }, { "localhost:0", 400 }, { "0.0.0.0:0", 200 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct error err = ERROR_INIT;
+		struct metrics_listener *listener = metrics_listener_new(
+			harness.loop, &harness_clock, table[i].address, &views, &err);
+		int fd;
+
+		cr_assert_not_null(listener, "%s", err.text);
+		fd = connect_to(listener);
+		cr_expect_str_eq(
+			body_of(client_ask(&harness, fd,
+					   "GET /metrics HTTP/1.1\r\nHost: localhost:9\r\n\r\n")),
+			"agent_up 1\n");
+		for (size_t j = 0; j < ARRAY_SIZE(hidden); j++)
+			cr_expect_eq(status_of(client_ask(&harness, fd, hidden[j])), 404, "%s",
+				     hidden[j]);
+		cr_expect_eq(status_of(client_ask(&harness, fd, GET("/v1/live"))), 200);
+		cr_expect_eq(
+			status_of(client_ask(&harness, fd,
+					     "GET /metrics HTTP/1.1\r\nHost: 10.1.2.3:9\r\n\r\n")),
+			table[i].foreign, "%s", table[i].address);
+		(void)close(fd);
+		(void)metrics_listener_close(listener);
+	}
+}
+
+Test(metrics_listener, takes_few_connections, .init = open_sink, .fini = close_sink)
+{
 	struct error err = ERROR_INIT;
 	struct metrics_listener *listener =
-		metrics_listener_new(harness.loop, &harness_clock, "127.0.0.1:0", &views, &err);
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		metrics_listener_new(harness.loop, &harness_clock, "0.0.0.0:0", &views, &err);
+	int fds[17];
 
 	cr_assert_not_null(listener, "%s", err.text);
-	address.sin_port = htons(metrics_listener_port(listener));
-	cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	cr_assert_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	cr_expect_str_eq(body_of(client_ask(&harness, fd,
-					    "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9\r\n\r\n")),
-			 "agent_up 1\n");
-	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
-		cr_expect_eq(status_of(client_ask(&harness, fd, hidden[i])), 404, "%s", hidden[i]);
-	cr_expect_eq(status_of(client_ask(&harness, fd, GET("/v1/live"))), 200);
-	(void)close(fd);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = connect_to(listener);
+		cr_expect_eq(status_of(client_ask(&harness, fds[i], GET("/v1/live"))),
+			     i < 16 ? 200 : 503, "%zu", i);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		(void)close(fds[i]);
 	(void)metrics_listener_close(listener);
 }
 
