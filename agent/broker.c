@@ -8,6 +8,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/text.h"
+#include "agent/hand_over.h"
 #include "agent/parts.h"
 
 enum {
@@ -207,6 +208,8 @@ static int open_all(struct broker *broker, const struct config *config, struct e
 		return -1;
 	if (broker->parts != NULL)
 		parts_adopt(parts, broker->parts);
+	else if (broker->setup.sinks && config->hand_over != NULL)
+		hand_over_take(parts, config->hand_over, broker->setup.clock);
 	if (broker->setup.sinks && !broker->setup.once) {
 		struct broker_views *old = broker->parts != NULL ? broker->parts->views : NULL;
 
@@ -268,6 +271,13 @@ int broker_reconfigure(struct broker *broker, const struct config *config, struc
 	broker->news = true;
 	wake(broker);
 	return 0;
+}
+
+int broker_leave(const struct broker *broker, struct error *err)
+{
+	const char *directory = broker->parts->config->hand_over;
+
+	return directory != NULL ? hand_over_leave(broker->parts, directory, err) : 0;
 }
 
 static void revoked(void *context)

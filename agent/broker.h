@@ -44,6 +44,9 @@ struct broker *broker_new(const struct broker_setup *setup, struct error *err) M
 /* Starts the first fetches. */
 void broker_start(struct broker *broker);
 
+/* Leaves sessions and leases where the configuration says (`hand_over`), for who comes after us. */
+int broker_leave(const struct broker *broker, struct error *err) MUST_USE;
+
 /* Closes the sinks, revokes what may be revoked within two seconds, then calls `closed`. */
 void broker_close(struct broker *broker, bool revoke);
 

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "agent/base/log.h"
 #include "agent/publisher.h"
 
 struct oneshot {
@@ -49,6 +50,15 @@ static const struct error *unwritable_file(const struct broker *broker)
 	return NULL;
 }
 
+/* For the sidecar after us; without it, it signs in itself. */
+static void leave(const struct broker *broker)
+{
+	struct error err;
+
+	if (broker_leave(broker, &err) < 0)
+		log_warn("nothing is handed over, the sidecar will sign in itself", LOG_ERR(&err));
+}
+
 static void progress(void *context, struct broker *broker)
 {
 	struct oneshot *shot = context;
@@ -75,6 +85,8 @@ static void progress(void *context, struct broker *broker)
 	if (shot->request->use != NULL)
 		status =
 			shot->request->use(shot->request->context, broker_store(broker), shot->err);
+	if (status == 0 && (shot->request->flags & HOST_SINKS) != 0)
+		leave(broker);
 	end(shot, status);
 }
 

@@ -92,6 +92,8 @@ static int allow_sinks(struct harden_rules *rules, const struct config *config, 
 	for (size_t i = 0; i < config->socket_count; i++)
 		if (harden_allow_path(rules, config->sockets[i].path, true, err) < 0)
 			return -1;
+	if (config->hand_over != NULL && harden_allow_path(rules, config->hand_over, true, err) < 0)
+		return -1;
 	if (config->audit_file != NULL && strcmp(config->audit_file, "stderr") != 0)
 		return harden_allow_path(rules, config->audit_file, true, err);
 	return 0;

@@ -84,6 +84,15 @@ void session_adopt(struct session *session, const struct session *old)
 	session->next_at = schedule_refresh_at(session->clock, &old->version->lease, 0);
 }
 
+void session_take(struct session *session, struct secret_version *version)
+{
+	(void)secret_version_unref(session->version);
+	session->version = secret_version_ref(version);
+	session->state = SESSION_LIVE;
+	session->first_life_ms = version->lease.duration_ms;
+	session->next_at = schedule_refresh_at(session->clock, &version->lease, 0);
+}
+
 static int64_t boot_now(const struct session *session)
 {
 	return clock_now(session->clock).boot_ms;

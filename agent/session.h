@@ -38,6 +38,9 @@ struct session *session_new(const char *name, const struct backend_ops *ops,
  * tick. */
 void session_adopt(struct session *session, const struct session *old);
 
+/* Takes up a credential that another process of ours signed in for. Call before the first tick. */
+void session_take(struct session *session, struct secret_version *version);
+
 /* Cancels what runs, without calling the listener. Returns NULL. */
 struct session *session_free(struct session *session);
 

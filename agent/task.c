@@ -368,6 +368,19 @@ void task_refresh(struct task *task)
 	task->listener->wake(task->listener->context);
 }
 
+void task_take(struct task *task, struct secret_version *version)
+{
+	struct store_entry *entry = task->entry;
+
+	(void)secret_version_unref(entry->version);
+	entry->version = secret_version_ref(version);
+	entry->state = STATE_FRESH;
+	entry->published++;
+	entry->confirmed_boot_ms = version->fetched.boot_ms;
+	task->attempted = true;
+	plan_refresh(task);
+}
+
 void task_adopt(struct task *task, const struct task *old)
 {
 	struct store_entry *entry = task->entry;

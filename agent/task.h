@@ -62,6 +62,9 @@ void task_session_changed(struct task *task, bool replaced);
 /* The task's session is alive: a 403 in doubt was about the path. */
 void task_session_confirmed(struct task *task);
 
+/* Takes up a version that another process of ours fetched. Call before the first tick. */
+void task_take(struct task *task, struct secret_version *version);
+
 /* Takes over version, state and plan of a task for the same secret; what that one had in flight is
  * asked again. */
 void task_adopt(struct task *task, const struct task *old);

@@ -344,6 +344,56 @@ bool option_equal(const struct option *table, const void *one, const void *other
 	return true;
 }
 
+static void write_text(struct buf *out, const char *text)
+{
+	/* Quoted, so that no value looks like two lines. */
+	if (text != NULL)
+		text_write_json(out, text, strlen(text));
+	buf_putc(out, '\n');
+}
+
+static void write_row(struct buf *out, const struct option *row, const void *value)
+{
+	const struct strings *list = value;
+
+	buf_printf(out, "%s=", row->name);
+	switch (row->type) {
+	case OPTION_STRING:
+	case OPTION_PATH:
+	case OPTION_JSON:
+		write_text(out, *(char *const *)value);
+		break;
+	case OPTION_STRINGS:
+		buf_printf(out, "%zu\n", list->count);
+		for (size_t i = 0; i < list->count; i++)
+			write_text(out, list->items[i]);
+		break;
+	case OPTION_TABLE:
+		buf_putc(out, '\n');
+		option_write(out, row->members, value);
+		break;
+	case OPTION_BOOL:
+		buf_printf(out, "%d\n", *(const bool *)value);
+		break;
+	case OPTION_DURATION:
+	case OPTION_SIZE:
+	case OPTION_UNSIGNED:
+	case OPTION_ID:
+		buf_printf(out, "%lld\n", *(const long long *)value);
+		break;
+	case OPTION_MODE:
+	case OPTION_CHOICE:
+		buf_printf(out, "%d\n", *(const int *)value);
+		break;
+	}
+}
+
+void option_write(struct buf *out, const struct option *table, const void *object)
+{
+	for (const struct option *row = table; row->name != NULL; row++)
+		write_row(out, row, (const char *)object + row->offset);
+}
+
 int strings_add(struct strings *strings, const char *text, struct error *err)
 {
 	AUTO(wipe_freep) char *copy = wipe_strdup(text);

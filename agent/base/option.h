@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/error.h"
 
 enum option_type {
@@ -61,6 +62,10 @@ const char *option_nearest(const struct option *table, const char *name);
 
 /* The same values in two objects of one table. */
 bool option_equal(const struct option *table, const void *one, const void *other);
+
+/* Appends the values, a line each, such that two objects have the same text when they are equal.
+ * For programs: units are the object's. */
+void option_write(struct buf *out, const struct option *table, const void *object);
 
 /* Frees what the rows own, wiped, and leaves the rows empty; the object itself is the caller's. */
 void option_free(const struct option *table, void *object);

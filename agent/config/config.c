@@ -74,6 +74,7 @@ struct config *config_free(struct config *config)
 	free(config->variables);
 	free(config->metrics_listen);
 	free(config->audit_file);
+	free(config->hand_over);
 	free(config->file);
 	free(config);
 	return NULL;

@@ -107,6 +107,7 @@ struct config {
 	enum log_level log_level;
 	enum log_format log_format;
 	char *metrics_listen; /* "host:port"; NULL: none */
+	char *hand_over;      /* the directory of what an init container leaves; NULL: none */
 	char *audit_file;     /* a path, or "stderr"; NULL: none */
 };
 

@@ -70,6 +70,7 @@ static void read_global(struct reader *reader)
 
 	(void)reader_map(reader, reader->root, "", &part, 1, sections);
 	config_apply_global(reader->config, &options);
+	reader->config->hand_over = STEAL(options.hand_over);
 	read_metrics(reader, &options);
 	option_free(global_table, &options);
 }

@@ -55,6 +55,10 @@ const struct option global_table[] = {
 	    .help = "Revoke our sessions at the end, where no lease in use dies with them."),
 	ROW("splay", OPTION_BOOL, global_options, splay, .fallback = "false",
 	    .help = "Spread the first requests of many agents over two seconds."),
+	ROW("hand_over", OPTION_PATH, global_options, hand_over,
+	    .help = "A directory in memory that only an init container (`serve --once`) and the "
+		    "sidecar (`serve`) mount: the one leaves its sessions and leases there, the "
+		    "other takes them up instead of signing in and leasing a second time."),
 	ROW("log", OPTION_TABLE, global_options, log, .members = log_table,
 	    .help = "The log on standard error."),
 	ROW("metrics", OPTION_TABLE, global_options, metrics, .members = metrics_table,

@@ -12,6 +12,7 @@ struct global_options {
 	int on_missing; /* keep, remove */
 	bool revoke_on_exit;
 	bool splay;
+	char *hand_over;
 	struct {
 		int level, format;
 	} log;

@@ -246,3 +246,39 @@ Test(option, strings_keep_their_order)
 	cr_assert_null(strings.items);
 	strings_free(&strings);
 }
+
+Test(option, written_values_are_the_same_text_exactly_when_they_are_equal)
+{
+	static char name[] = "a\nenabled=0", empty[] = "", file[] = "/f", one[] = "one";
+	char *addresses[] = { one, one };
+	const struct object objects[] = {
+		{ .enabled = true },
+		{ .enabled = false },
+		{ .name = empty },
+		{ .name = name },
+		{ .path = file },
+		{ .write = one },
+		{ .addresses = { addresses, 1 } },
+		{ .addresses = { addresses, 2 } },
+		{ .refresh_ms = 1 },
+		{ .size = UINT64_MAX },
+		{ .mode = 0440 },
+		{ .connections = 7 },
+		{ .owner = -1 },
+		{ .level = 2 },
+		{ .inner = { .file = file } },
+		{ .inner = { .wait_ms = 1 } },
+	};
+	struct buf texts[ARRAY_SIZE(objects)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(objects); i++) {
+		texts[i] = BUF_INIT(4096);
+		option_write(&texts[i], rows, &objects[i]);
+		for (size_t j = 0; j <= i; j++)
+			cr_expect_eq(strcmp(buf_string(&texts[i]), buf_string(&texts[j])) == 0,
+				     option_equal(rows, &objects[i], &objects[j]), "%zu and %zu", i,
+				     j);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
+		buf_deinit(&texts[i]);
+}

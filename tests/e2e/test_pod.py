@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an injected pod needs of the agent itself, tried with a real server and without an injector."""
+import base64
 import json
 import os
 import shutil
@@ -358,3 +359,158 @@ def test_a_probe_never_hangs(agent, bao, pod, volume):
 def test_a_status_socket_is_nothing_for_an_init_container(run, tmp_path):
     done = run("serve", "--once", "--status-socket", str(tmp_path / "s"), env={"AGENT_CONFIG_YAML": "secrets: {}"})
     assert done.returncode == 64 and "leave out --status-socket" in done.stderr
+
+
+# ---- from the init container to the sidecar ----
+
+LEASED_POLICY = READ_POLICY + """
+path "database/creds/*" { capabilities = ["read"] }
+path "pki/issue/web" { capabilities = ["update"] }
+"""
+
+
+@pytest.fixture
+def memory():
+    """A folder in memory, for what may lie nowhere else."""
+    folder = tempfile.mkdtemp(prefix="agent-pod-", dir="/dev/shm")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def leasing(bao, pod, influx, memory, **more):
+    bao.put("hand/kv", value="one")
+    if "pki/" not in bao.call("GET", "sys/mounts")["data"]:
+        bao.call("POST", "sys/mounts/pki", {"type": "pki"})
+        bao.call("POST", "pki/root/generate/internal", {"common_name": "test", "ttl": "24h"})
+        bao.call("POST", "pki/roles/web", {"allow_any_name": True, "max_ttl": "1h", "key_type": "ec", "key_bits": 256})
+    return pod(
+        {
+            "creds": {"backend": "vault", "path": "database/creds/short"},
+            "cert": {"backend": "vault", "path": "pki/issue/web", "write": {"common_name": "web.example", "ttl": "1h"}},
+            "kv": {"backend": "vault", "path": "secret/hand/kv"},
+        },
+        LEASED_POLICY,
+        hand_over=memory,
+        **more,
+    )
+
+
+def paths_since(bao, before):
+    return [request["path"] for request in bao.requests()[before:]]
+
+
+def test_a_sidecar_takes_up_what_the_init_container_left(bao, pod, influx, memory):
+    sidecar = leasing(bao, pod, influx, memory)
+    before, made = len(bao.requests()), len(influx.made)
+    done = sidecar.run("serve", "--once", "--timeout", "20s")
+    assert done.returncode == 0, done.stderr
+    left = os.path.join(memory, "hand-over.json")
+    status = os.stat(left)
+    assert status.st_mode & 0o777 == 0o600 and status.st_uid == os.getuid()
+    assert os.listdir(memory) == ["hand-over.json"]
+    user, certificate, generation = sidecar.read("creds/username"), sidecar.read("cert/certificate"), os.readlink(sidecar.files + "/..data")
+
+    sidecar.start().wait_ready()
+    assert not os.path.exists(left)
+    assert "hand-over taken up" in sidecar.read_log() and "sessions=1 secrets=2" in sidecar.read_log()
+    assert sidecar.read("creds/username") == user and sidecar.read("cert/certificate") == certificate
+    assert os.readlink(sidecar.files + "/..data") == generation, "the same set stands: nobody is told of anything"
+    wait_until(lambda: "sys/leases/renew" in paths_since(bao, before), 10, "a renewal")
+    assert sidecar.secret("creds")["state"] == "fresh" and sidecar.read("creds/username") == user
+    paths = paths_since(bao, before)
+    assert sum("login" in path for path in paths) == 1, "one login for both"
+    assert len(influx.made) == made + 1 and paths.count("pki/issue/web") == 1, "no second credential"
+
+    sidecar.stop()
+    sidecar.start().wait_ready()
+    assert sum("login" in path for path in paths_since(bao, before)) == 2, "what was taken up is gone"
+
+
+def test_an_init_container_that_runs_again_takes_up_its_own(bao, pod, influx, memory):
+    sidecar = leasing(bao, pod, influx, memory)
+    before, made = len(bao.requests()), len(influx.made)
+    for _ in range(3):
+        assert sidecar.run("serve", "--once", "--timeout", "20s").returncode == 0
+    assert sum("login" in path for path in paths_since(bao, before)) == 1 and len(influx.made) == made + 1
+
+
+def spoil_owner(path):
+    os.chown(path, 12345, -1)
+
+
+def spoil_mode(path):
+    os.chmod(path, 0o640)
+
+
+def spoil_link(path):
+    os.rename(path, path + ".real")
+    os.symlink(path + ".real", path)
+
+
+def spoil_bytes(path):
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) // 2)
+
+
+def spoil_time(path):
+    with open(path) as file:
+        document = json.load(file)
+    for entry in document["sessions"]:
+        entry["version"]["lease"]["issued"] = [1, 1]
+    with open(path, "w") as file:
+        json.dump(document, file)
+
+
+def spoil_schema(path):
+    with open(path) as file:
+        document = json.load(file)
+    with open(path, "w") as file:
+        json.dump({**document, "schema": 2}, file)
+
+
+@needs_root
+@pytest.mark.parametrize("spoil", [spoil_owner, spoil_mode, spoil_link, spoil_bytes, spoil_time, spoil_schema])
+def test_a_hand_over_that_cannot_be_trusted_is_ignored_in_one_line(bao, pod, influx, memory, spoil):
+    sidecar = leasing(bao, pod, influx, memory)
+    assert sidecar.run("serve", "--once", "--timeout", "20s").returncode == 0
+    before = len(bao.requests())
+    spoil(os.path.join(memory, "hand-over.json"))
+    sidecar.start().wait_ready()
+    assert sidecar.read_log().count("hand-over ignored") == 1
+    assert sum("login" in path for path in paths_since(bao, before)) == 1
+
+
+def test_a_hand_over_of_another_configuration_is_ignored(bao, pod, influx, memory, tmp_path):
+    sidecar = leasing(bao, pod, influx, memory)
+    assert sidecar.run("serve", "--once", "--timeout", "20s").returncode == 0
+    before = len(bao.requests())
+    # The same file by another name is another configuration.
+    auth = sidecar.config["backends"]["vault"]["auth"]
+    auth["role_id_file"] = auth["role_id_file"].replace(str(tmp_path), str(tmp_path) + "/.")
+    sidecar.write(sidecar.config)
+    sidecar.start().wait_ready()
+    assert "it is of another configuration of backend 'vault'" in sidecar.read_log()
+    assert sum("login" in path for path in paths_since(bao, before)) == 1
+    assert os.listdir(memory) == []
+
+
+def test_a_session_that_was_revoked_meanwhile_is_replaced(bao, pod, influx, memory):
+    sidecar = leasing(bao, pod, influx, memory)
+    assert sidecar.run("serve", "--once", "--timeout", "20s").returncode == 0
+    with open(os.path.join(memory, "hand-over.json")) as file:
+        session = json.load(file)["sessions"][0]
+    token = next(field["value"] for field in session["version"]["fields"] if field["name"] == "token")
+    bao.call("POST", "auth/token/revoke", {"token": base64.b64decode(token).decode()})
+    sidecar.start().wait_ready()
+    wait_until(lambda: sidecar.read("kv/value") == "one" and sidecar.secret("kv")["state"] == "fresh", 15, "a new session")
+    wait_until(lambda: sidecar.read("creds/username") in influx.users, 15, "a new credential")
+
+
+def test_a_folder_on_a_disk_is_given_no_token(bao, pod, influx, tmp_path):
+    if subprocess.run(["stat", "-f", "-c", "%T", str(tmp_path)], capture_output=True, text=True).stdout.strip() == "tmpfs":
+        pytest.skip("this machine's temporary folder is in memory")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    sidecar = leasing(bao, pod, influx, str(folder))
+    done = sidecar.run("serve", "--once", "--timeout", "20s")
+    assert done.returncode == 0 and "is not in memory" in done.stderr and os.listdir(folder) == []
