@@ -48,8 +48,9 @@ LDLIBS  += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) $(LLHTTP_LIB)
 ifneq ($(STATIC),)
 CPPFLAGS := -I$(CACHE)/static-curl/include -DCURL_STATICLIB $(CPPFLAGS)
 CFLAGS   += -ffunction-sections -fdata-sections
-LDFLAGS  := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--no-warnings -s
-LDLIBS   := $(CACHE)/static-curl/lib/libcurl.a -luv_a -ljansson -lsodium -lyaml -lssl -lcrypto -lcares \
+LDFLAGS  := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs -Wl,--gc-sections -Wl,--no-warnings -s
+BUILT_LIBRARIES := $(CACHE)/static-curl/lib/libcurl.a
+LDLIBS   := $(BUILT_LIBRARIES) -luv_a -ljansson -lsodium -lyaml -lssl -lcrypto -lcares \
 	    -lpthread -ldl $(LLHTTP_LIB)
 endif
 
@@ -69,12 +70,12 @@ all: deps ## install what building needs, build $(BUILD)/agent/agent and $(BUILD
 	@$(MAKE) --no-print-directory program
 program: $(BUILD)/agent/agent $(BUILD)/injector/injector
 
-$(BUILD)/agent/agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
+$(BUILD)/agent/agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a $(BUILT_LIBRARIES)
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The library comes last: of the agent's own modules the linker takes none, since nothing asks for them.
-$(BUILD)/injector/injector: $(INJECTOR_OBJECTS) $(BUILD)/libagent.a
+$(BUILD)/injector/injector: $(INJECTOR_OBJECTS) $(BUILD)/libagent.a $(BUILT_LIBRARIES)
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
