@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LARGE_BYTES = 64 << 10 };
+
 void wipe(void *memory, size_t size)
 {
 	if (size > 0)
@@ -90,8 +92,18 @@ static void openssl_free(void *memory, const char *file, int line)
 	wipe_free(memory);
 }
 
+/* What is large is of the moment: a bundle, a document, c-ares's tables for a burst of requests. As
+ * mappings of their own they leave when they are freed, instead of stretching the heap for whoever
+ * stays. And libcurl's resolver threads, where it has them, need no heaps of their own. */
+static void keep_heap_small(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+	(void)mallopt(M_ARENA_MAX, 1);
+}
+
 int wipe_install(void)
 {
+	keep_heap_small();
 	if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1)
 		return -1;
 	/* No engine, provider or option from a configuration file that somebody else may write. */

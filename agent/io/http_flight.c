@@ -11,6 +11,8 @@
 #include "agent/base/schedule.h"
 #include "agent/base/wipe.h"
 
+enum { RECEIVE_BYTES = 4096, SEND_BYTES = 16384 /* the least that libcurl takes */ };
+
 /* Seconds, or a date; what is neither, is none. */
 static int64_t read_retry_after(const char *value, const struct clock *clock)
 {
@@ -150,6 +152,14 @@ static CURLcode on_tls(CURL *easy, void *context, void *target_)
 	return tls_setup_client(context, target->store, target->identity) < 0
 		       ? CURLE_SSL_CERTPROBLEM
 		       : CURLE_OK;
+}
+
+/* libcurl has 16 KiB to receive in and, over TLS, 64 KiB to send from, for each transfer; most
+ * replies are smaller than one of these, and TLS has a buffer of its own besides. */
+static void set_buffers(CURL *easy)
+{
+	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+	(void)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)SEND_BYTES);
 }
 
 static void set_limits(CURL *easy, const struct http_flight *flight)
@@ -326,6 +336,7 @@ void http_flight_free(struct http_flight *flight)
 
 void http_flight_prepare(struct http_flight *flight)
 {
+	set_buffers(flight->easy);
 	set_limits(flight->easy, flight);
 	set_manners(flight->easy, flight->target);
 	if (flight->target->https)

@@ -39,12 +39,17 @@ struct http_lane {
 	void *context;
 };
 
+static void drop_spares(struct http_lane *lane)
+{
+	while (lane->spare_count > 0)
+		curl_easy_cleanup(lane->spare[--lane->spare_count]);
+}
+
 static void close_multi(struct http_lane *lane)
 {
 	struct socket_watch *watch;
 
-	while (lane->spare_count > 0)
-		curl_easy_cleanup(lane->spare[--lane->spare_count]);
+	drop_spares(lane);
 	if (lane->multi == NULL)
 		return;
 	(void)curl_multi_cleanup(lane->multi);
@@ -96,6 +101,9 @@ static void drain(struct http_lane *lane)
 		http_lane_remove(lane, easy);
 		lane->completed(lane->context, easy, result);
 	}
+	/* What was waiting has been started by now. */
+	if (lane->running == 0)
+		drop_spares(lane);
 }
 
 static void tell(struct http_lane *lane, curl_socket_t fd, int events)
