@@ -148,7 +148,7 @@ static int check_file(int fd, struct error *err)
 		return error_errno(err, errno, "cannot examine it");
 	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() ||
 	    (status.st_mode & 0077) != 0 || status.st_nlink != 1)
-		return error_set(err, ERROR_DENIED,
+		return error_set(err, ERROR_FORBIDDEN,
 				 "it is not a file of uid %u that is nobody else's", geteuid());
 	if ((uint64_t)status.st_size > FILE_MAX)
 		return error_set(err, ERROR_EXHAUSTED, "it has more than %zu MiB", FILE_MAX >> 20);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/log.h"
@@ -90,6 +91,25 @@ static int read_pid(const char *path, pid_t *ret, struct error *err)
 	return 0;
 }
 
+/* The cause as the kernel says it is no help in a pod. */
+static int explain_signal(int number, int signal, pid_t pid, struct error *err)
+{
+	const char *remedy =
+		number == EPERM ? "; it is another user's: run the agent as that user, give it "
+				  "CAP_KILL, or "
+				  "start the application by `agent run --watch signal:NAME`"
+		: number == ESRCH
+			? "; no such process is in sight: mend the pid file, or share the process "
+			  "namespace (shareProcessNamespace in a pod)"
+			: "";
+	size_t used;
+
+	(void)error_errno(err, number, "signal %s to process %d", sigabbrev_np(signal), (int)pid);
+	used = strlen(err->text);
+	(void)snprintf(err->text + used, sizeof(err->text) - used, "%s", remedy);
+	return -1;
+}
+
 static bool send_signal(const struct publisher *publisher)
 {
 	const struct config_on_change *hook = &publisher->config->on_change;
@@ -97,7 +117,7 @@ static bool send_signal(const struct publisher *publisher)
 	pid_t pid = 0;
 
 	if (read_pid(hook->pid_file, &pid, &err) == 0 && kill(pid, hook->signal) < 0)
-		(void)error_errno(&err, errno, "signal %d to process %d", hook->signal, (int)pid);
+		(void)explain_signal(errno, hook->signal, pid, &err);
 	if (err.code == ERROR_NONE)
 		return true;
 	log_warn("application not told of the change",

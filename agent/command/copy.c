@@ -106,15 +106,17 @@ static int copy_program(const char *path, struct error *err)
 		return error_errno(
 			err, errno,
 			"cannot read this program by /proc/self/exe (is /proc mounted?)");
-	if (write_new(directory, from, program.st_size) < 0 ||
-	    renameat(directory, PROGRAM_NEW, directory, PROGRAM) < 0) {
+	if (write_new(directory, from, program.st_size) == 0 &&
+	    renameat(directory, PROGRAM_NEW, directory, PROGRAM) == 0)
+		return 0;
+	if (errno == ENOSPC || errno == EDQUOT)
 		(void)error_errno(err, errno,
-				  "cannot write '%s/" PROGRAM "' (%lld KiB are needed there)", path,
+				  "cannot copy into '%s', which needs room for %lld KiB", path,
 				  (long long)(program.st_size / 1024 + 1));
-		(void)unlinkat(directory, PROGRAM_NEW, 0);
-		return -1;
-	}
-	return 0;
+	else
+		(void)error_errno(err, errno, "cannot write '%s/" PROGRAM "'", path);
+	(void)unlinkat(directory, PROGRAM_NEW, 0);
+	return -1;
 }
 
 static const struct argp_option options[] = { { 0 } };

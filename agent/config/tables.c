@@ -102,7 +102,8 @@ const struct option secret_table[] = {
 static const struct option on_change_table[] = {
 	{ .name = "signal",
 	  .type = OPTION_STRING,
-	  .help = "The signal to send, as HUP, to the process that pid_file names." },
+	  .help = "The signal to send, as HUP, to the process that pid_file names; one of another "
+		  "user takes CAP_KILL." },
 	{ .name = "pid_file",
 	  .type = OPTION_PATH,
 	  .offset = offsetof(struct files_options, on_change.pid_file) -

@@ -24,10 +24,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes uid and mount
 UID = 65532
 
 
-def as_user(uid, *command, groups=None):
-    """The command line that runs as this uid, without capabilities and without a way back to them."""
+def as_user(uid, *command, groups=None, capability=None):
+    """The command line that runs as this uid, with one capability at most and without a way to others."""
     group = f"--groups={groups}" if groups else "--clear-groups"
-    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", group, "--bounding-set=-all", "--no-new-privs", *command]
+    kept = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"] if capability else ["--bounding-set=-all"]
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", group, *kept, "--no-new-privs", *command]
 
 
 @pytest.fixture
@@ -151,9 +152,9 @@ def test_another_user_without_privileges_can_copy(agent, volume):
 @pytest.mark.parametrize(
     "options, status, words",
     [
-        ("size=64k", 69, ["No space left on device", "KiB are needed there"]),
+        ("size=64k", 69, ["No space left on device", "which needs room for"]),
         ("noexec", 78, ["mounted noexec"]),
-        ("ro", 77, ["Read-only file system"]),
+        ("ro", 78, ["Read-only file system"]),
     ],
 )
 def test_a_volume_that_cannot_hold_the_program_is_named(agent, tmp_path, options, status, words):
@@ -514,3 +515,149 @@ def test_a_folder_on_a_disk_is_given_no_token(bao, pod, influx, tmp_path):
     sidecar = leasing(bao, pod, influx, str(folder))
     done = sidecar.run("serve", "--once", "--timeout", "20s")
     assert done.returncode == 0 and "is not in memory" in done.stderr and os.listdir(folder) == []
+
+
+# ---- who may read what, and who may be signalled ----
+
+
+def reads(uid, path, groups=None):
+    return subprocess.run(as_user(uid, "cat", path, groups=groups), capture_output=True, text=True).stdout
+
+
+class UserAgent(PodAgent):
+    """The agent as a pod's own user, 65532, with the pod's fsGroup beside its own group or without one."""
+
+    groups = None
+    capability = None
+
+    def start(self, *arguments):
+        self.process = subprocess.Popen(
+            as_user(UID, self.agent, "serve", *arguments, groups=self.groups, capability=self.capability),
+            stdout=subprocess.DEVNULL,
+            stderr=open(self.log, "ab"),
+            cwd="/",
+            env=self.environ(),
+        )
+        return self
+
+
+@pytest.fixture
+def user_agent(agent, bao, volume):
+    agents = []
+
+    def make(secrets, files, groups=None):
+        role = bao.approle("user", READ_POLICY, volume)
+        for path in role:
+            os.chown(path, UID, UID)
+        config = approle_config(bao, volume, role, secrets)
+        config["sinks"]["files"] = files
+        agents.append(UserAgent(agent, volume, config))
+        agents[-1].groups = groups
+        agents[-1].files = files["directory"]
+        return agents[-1]
+
+    yield make
+    for one in agents:
+        if one.process:
+            one.stop()
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "fs_group, mode, readers, others",
+    [
+        (2000, None, [(1000, 2000), (65532, None)], [(1000, None), (1000, 2001)]),
+        (2000, "0444", [(1000, 2000), (1000, None)], []),
+        (2000, "0400", [(65532, None)], [(1000, 2000), (1000, None)]),
+        (None, None, [(65532, None)], [(1000, None), (1000, 2000)]),
+        (None, "0444", [(1000, None), (1000, 2000)], []),
+    ],
+)
+def test_files_of_a_pod_are_read_by_whom_the_mode_says(bao, user_agent, volume, fs_group, mode, readers, others):
+    """As the kubelet makes a volume: root's, 0777, or with an fsGroup that group's with set-group-ID."""
+    bao.put("modes", password="one")
+    directory = os.path.join(volume, "secrets")
+    os.mkdir(directory)
+    if fs_group:
+        os.chown(directory, 0, fs_group)
+    os.chmod(directory, 0o3777 if fs_group else 0o777)
+    files = {"directory": directory, "entries": {"a/b/password": {"secret": "db", "field": "password"}, "db": {"secret": "db"}}}
+    if mode:
+        files["mode"] = mode
+    user_agent({"db": {"backend": "vault", "path": "secret/modes"}}, files, groups=fs_group).start().wait_ready()
+    status = os.stat(os.path.join(directory, "a/b/password"))
+    assert status.st_mode & 0o7777 == int(mode or "0440", 8)
+    assert (status.st_uid, status.st_gid) == (UID, fs_group or UID)
+    for path in ("a/b/password", "db/password"):
+        for uid, groups in readers:
+            assert reads(uid, os.path.join(directory, path), groups) == "one", (path, uid, groups)
+        for uid, groups in others:
+            assert reads(uid, os.path.join(directory, path), groups) == "", (path, uid, groups)
+
+
+@needs_root
+def test_an_entry_s_own_mode_opens_the_way_to_it_and_to_nothing_else(bao, user_agent, volume):
+    bao.put("modes", password="one", public="two")
+    directory = os.path.join(volume, "secrets")
+    os.mkdir(directory)
+    os.chmod(directory, 0o777)
+    entries = {
+        "open/public": {"secret": "db", "field": "public", "mode": "0444"},
+        "open/password": {"secret": "db", "field": "password"},
+        "closed/password": {"secret": "db", "field": "password"},
+    }
+    user_agent({"db": {"backend": "vault", "path": "secret/modes"}}, {"directory": directory, "entries": entries}).start().wait_ready()
+    assert reads(1000, directory + "/open/public") == "two"
+    assert reads(1000, directory + "/open/password") == reads(1000, directory + "/closed/password") == ""
+    listing = subprocess.run(as_user(1000, "ls", directory + "/closed/"), capture_output=True, text=True)
+    assert listing.returncode != 0 and "password" not in listing.stdout
+
+
+@needs_root
+@pytest.mark.parametrize("target", ["other user", "nobody"])
+def test_a_signal_that_cannot_be_sent_says_what_would_help(bao, user_agent, volume, target):
+    bao.put("signal", password="one")
+    application = subprocess.Popen(as_user(1000, "sleep", "60"))
+    pid_file = os.path.join(volume, "pid")
+    if target == "nobody":
+        application.kill()
+        application.wait()
+    with open(pid_file, "w") as file:
+        file.write(f"{application.pid}\n")
+    os.mkdir(os.path.join(volume, "secrets"))
+    os.chmod(os.path.join(volume, "secrets"), 0o777)
+    sidecar = user_agent(
+        {"db": {"backend": "vault", "path": "secret/signal", "refresh": "1s"}},
+        {"directory": os.path.join(volume, "secrets"), "on_change": {"signal": "HUP", "pid_file": pid_file}},
+    )
+    try:
+        sidecar.start().wait_ready()
+        wait_until(lambda: "not told" in sidecar.read_log(), what="the log to say so")
+        words = "CAP_KILL" if target == "other user" else "shareProcessNamespace"
+        assert words in sidecar.read_log() and f"signal HUP to process {application.pid}" in sidecar.read_log()
+        assert sidecar.is_ready(), "the files are published all the same"
+    finally:
+        application.kill()
+        application.wait()
+
+
+@needs_root
+def test_a_signal_to_another_user_needs_one_capability(bao, user_agent, volume):
+    bao.put("signal", password="one")
+    application = subprocess.Popen(as_user(1000, "sh", "-c", "trap 'exit 7' HUP; sleep 60 & wait"))
+    pid_file = os.path.join(volume, "pid")
+    with open(pid_file, "w") as file:
+        file.write(f"{application.pid}\n")
+    os.mkdir(os.path.join(volume, "secrets"))
+    os.chmod(os.path.join(volume, "secrets"), 0o777)
+    sidecar = user_agent(
+        {"db": {"backend": "vault", "path": "secret/signal"}},
+        {"directory": os.path.join(volume, "secrets"), "on_change": {"signal": "HUP", "pid_file": pid_file}},
+    )
+    sidecar.capability = "kill"
+    try:
+        sidecar.start()
+        assert application.wait(15) == 7
+    finally:
+        application.kill()
+        application.wait()
