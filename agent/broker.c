@@ -321,6 +321,16 @@ bool broker_tried(const struct broker *broker)
 	return all_attempted(broker->parts);
 }
 
+bool broker_ready(const struct broker *broker)
+{
+	const struct parts *parts = broker->parts;
+
+	for (size_t i = 0; i < parts->publisher_count; i++)
+		if (!publisher_stands(parts->publishers[i]))
+			return false;
+	return store_ready(&parts->store);
+}
+
 bool broker_published(const struct broker *broker)
 {
 	if (!broker->first_batch_done || broker->news)

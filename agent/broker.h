@@ -61,6 +61,10 @@ bool broker_tried(const struct broker *broker);
 /* True when the last batch stands in every files sink. */
 bool broker_published(const struct broker *broker);
 
+/* True when every required secret is there and stands in every files sink: a newer version that is
+ * on its way, or a full disk, makes what is handed out no less so. */
+bool broker_ready(const struct broker *broker);
+
 /* The worst that stands between the secrets and being ready: the first error in the configuration's
  * order that waiting does not mend (denied, missing, invalid), else the first other one, else what
  * keeps files from being published (*entry stays as it was); NULL when there is nothing. */

@@ -100,11 +100,6 @@ static struct named_sink list_sinks(const struct broker_views *views)
 	return list;
 }
 
-static bool is_ready(const struct broker_views *views)
-{
-	return store_ready(views->store) && broker_published(views->broker);
-}
-
 typedef void status_writer(struct buf *out, const struct status_source *source, struct stamp now);
 
 static int write_view(const struct broker_views *views, status_writer *writer, struct buf *out)
@@ -132,7 +127,7 @@ static int write_view(const struct broker_views *views, status_writer *writer, s
 	writer(out,
 	       &(struct status_source){
 		       .store = views->store,
-		       .ready = is_ready(views),
+		       .ready = broker_ready(views->broker),
 		       .backends = backends,
 		       .backend_count = broker_source_count(views->broker),
 		       .sinks = sinks.sinks,
@@ -171,7 +166,7 @@ static void put_reason(struct buf *reason, const struct broker *broker)
 static bool answer_ready(void *context, struct buf *reason)
 {
 	const struct broker_views *views = context;
-	bool ready = is_ready(views);
+	bool ready = broker_ready(views->broker);
 
 	if (!ready && reason != NULL)
 		put_reason(reason, views->broker);

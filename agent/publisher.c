@@ -25,6 +25,7 @@ struct publisher {
 	const char **told; /* paths of the problems that the log has, the configuration's strings */
 	size_t told_count;
 	bool waiting;  /* there is news that is not in the directory yet */
+	bool stands;   /* at the last publication every required secret had a version */
 	bool complete; /* every required secret was written as configured, once */
 	unsigned failures;
 	int64_t publish_at; /* boot time */
@@ -204,6 +205,7 @@ static void publish(struct publisher *publisher, struct stamp now)
 		return;
 	}
 	publisher->waiting = false;
+	publisher->stands = store_ready(publisher->store);
 	publisher->failures = 0;
 	publisher->error = ERROR_INIT;
 	publisher->collect_at = now.boot_ms;
@@ -242,6 +244,11 @@ static const struct files_problem *find_problem(const struct publisher *publishe
 bool publisher_done(const struct publisher *publisher)
 {
 	return !publisher->waiting && find_problem(publisher, publisher->complete) == NULL;
+}
+
+bool publisher_stands(const struct publisher *publisher)
+{
+	return publisher->stands && find_problem(publisher, publisher->complete) == NULL;
 }
 
 const struct files_problem *publisher_problem(const struct publisher *publisher)

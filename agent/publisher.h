@@ -29,6 +29,10 @@ int64_t publisher_tick(struct publisher *publisher, struct stamp now);
  * written as configured, once, and no variable for kubelets is left out now. */
 bool publisher_done(const struct publisher *publisher);
 
+/* True when every required secret stands in the directory, also while a newer version of one waits
+ * to be written there. */
+bool publisher_stands(const struct publisher *publisher);
+
 /* What of a required secret the last publication could not write as configured; NULL: nothing. */
 const struct files_problem *publisher_problem(const struct publisher *publisher);
 

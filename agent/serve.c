@@ -109,14 +109,11 @@ static void signaled(void *context, int number)
 static void progress(void *context, struct broker *broker)
 {
 	struct serve *serve = context;
-	const struct store *store = broker_store(broker);
+	bool ready = broker_ready(broker);
 
-	if (!store_ready(store)) {
-		serve->was_ready = false;
-	} else if (!serve->was_ready && broker_published(broker)) {
-		log_info("ready", LOG_NUM("secrets", (int64_t)store->count));
-		serve->was_ready = true;
-	}
+	if (ready && !serve->was_ready)
+		log_info("ready", LOG_NUM("secrets", (int64_t)broker_store(broker)->count));
+	serve->was_ready = ready;
 }
 
 static void closed(void *context)

@@ -203,6 +203,38 @@ Test(publisher, where_nobody_runs_commands_nobody_waits_to_be_told)
 	cr_expect_eq(started, 0);
 }
 
+Test(publisher, stands_while_a_newer_version_or_room_is_waited_for)
+{
+	cr_expect_not(publisher_stands(publisher));
+	publish();
+	cr_expect_not(publisher_stands(publisher), "the secret has no version yet");
+	put("one");
+	cr_expect_not(publisher_stands(publisher), "it is not in the directory yet");
+	publish();
+	cr_expect(publisher_stands(publisher) && publisher_done(publisher));
+	put("two");
+	publisher_wake(publisher);
+	cr_expect(publisher_stands(publisher));
+	cr_expect_not(publisher_done(publisher));
+
+	/* Its place is taken: what it could publish before is no less there. */
+	cr_assert_eq(rename(directory, pid_file), 0);
+	cr_assert_eq(symlink("/nowhere/at/all", directory), 0);
+	publish();
+	cr_expect_neq(publisher_error(publisher)->code, ERROR_NONE);
+	cr_expect(publisher_stands(publisher));
+	cr_expect_not(publisher_done(publisher));
+	cr_assert_eq(unlink(directory), 0);
+	cr_assert_eq(rename(pid_file, directory), 0);
+	now_ms += 60000;
+	publish();
+	cr_expect(publisher_stands(publisher) && publisher_done(publisher));
+
+	store.entries[0].version = secret_version_unref(store.entries[0].version);
+	publish();
+	cr_expect_not(publisher_stands(publisher), "on_missing: remove");
+}
+
 static void write_pid(int pid)
 {
 	FILE *file = fopen(pid_file, "w");
