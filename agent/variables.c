@@ -160,15 +160,16 @@ bool variables_need(const struct config *config, const struct run_request *reque
 
 /* ---- values ---- */
 
-static void list_fields(const struct secret_version *version, struct error *err)
+static void list_fields(const struct secret_version *version, const char *reference,
+			struct error *err)
 {
 	AUTO(buf_deinit) struct buf names = BUF_INIT(ERROR_TEXT_MAX);
 	size_t shown = 0;
 
 	for (; shown < version->count && names.len < ERROR_TEXT_MAX / 2; shown++)
 		buf_printf(&names, "%s%s", shown > 0 ? ", " : "", version->fields[shown].name);
-	(void)error_set(err, ERROR_NOT_FOUND, "there is no such field; there %s %s%s",
-			version->count == 1 ? "is" : "are",
+	(void)error_set(err, ERROR_NOT_FOUND, "there is no field '%.100s'; there %s %s%s",
+			reference, version->count == 1 ? "is" : "are",
 			version->count > 0 ? buf_string(&names) : "none",
 			shown < version->count ? ", …" : "");
 }
@@ -225,7 +226,7 @@ struct secret *version_select(const struct secret_version *version, const char *
 {
 	AUTO(buf_deinit) struct buf head = BUF_INIT(POINTER_MAX);
 	const struct field *field;
-	struct error ignored;
+	struct error absent;
 	size_t len;
 
 	if (reference == NULL) {
@@ -235,22 +236,24 @@ struct secret *version_select(const struct secret_version *version, const char *
 				version->count);
 		return NULL;
 	}
-	field = format_find_field(version, reference, err);
+	field = format_find_field(version, reference, &absent);
 	if (field != NULL)
 		return secret_ref(field->value);
-	if (err->code != ERROR_NOT_FOUND)
+	if (absent.code != ERROR_NOT_FOUND) {
+		*err = absent;
 		return NULL;
+	}
 	/* The longest beginning of a pointer that is a field with JSON. */
 	for (len = strlen(reference); reference[0] == '/' && len > 1; len--) {
 		if (reference[len] != '/')
 			continue;
 		buf_reset(&head);
 		buf_put(&head, reference, len);
-		field = head.failed ? NULL : format_find_field(version, head.data, &ignored);
+		field = head.failed ? NULL : format_find_field(version, head.data, &absent);
 		if (field != NULL && field->type == FIELD_JSON)
 			return select_inside(field, reference + len, err);
 	}
-	list_fields(version, err);
+	list_fields(version, reference, err);
 	return NULL;
 }
 
