@@ -20,7 +20,7 @@ enum { KEY_OUTPUT = 0x100, OUTPUT_MAX = 8 << 20 };
 extern const struct command command_get;
 
 static const struct argp_option options[] = {
-	{ "output", KEY_OUTPUT, "FORMAT", 0, "raw (the bytes, the default) or json", 0 },
+	{ "output", KEY_OUTPUT, "raw|json", 0, "The bytes (the default), or JSON", 0 },
 	{ 0 },
 };
 

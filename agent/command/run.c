@@ -55,13 +55,12 @@ static const struct argp_option options[] = {
 	{ "pristine", KEY_PRISTINE, NULL, 0,
 	  "Of the environment keep PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ PWD alone", 0 },
 	{ "strict", KEY_STRICT, NULL, 0, "An error when a secret would replace a variable", 0 },
-	{ "mask", KEY_MASK, "WHEN", 0,
+	{ "mask", KEY_MASK, "never|always|auto", 0,
 	  "Replace secrets in the output by ***: never (the default), always, or auto (on a "
-	  "terminal and under "
-	  "CI=true)",
+	  "terminal and under CI=true)",
 	  0 },
-	{ "watch", KEY_WATCH, "HOW", 0,
-	  "At new versions restart the command, send signal:NAME, or none", 0 },
+	{ "watch", KEY_WATCH, "restart|signal:NAME|none", 0,
+	  "What happens to the command at new versions", 0 },
 	{ "max-stale", KEY_MAX_STALE, "DURATION", 0,
 	  "How old a secret may get with its backend away", 0 },
 	{ 0 },

@@ -54,8 +54,9 @@ static const struct argp_option options[] = {
 	  "init, encrypt: who may read it (default: the keys at hand); may be given several times",
 	  10 },
 	{ "raw", KEY_RAW, NULL, 0, "set: keep a final newline of standard input", 10 },
-	{ "format", KEY_FORMAT, "FORMAT", 0,
-	  "import, encrypt, decrypt: yaml, json or dotenv (default: by the file's name)", 10 },
+	{ "format", KEY_FORMAT, "yaml|json|dotenv", 0,
+	  "import, encrypt, decrypt: how the plain text is written (default: by the file's name)",
+	  10 },
 	{ "in-place", 'i', NULL, 0, "encrypt: replace the file", 10 },
 	{ 0 },
 };
