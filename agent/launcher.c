@@ -108,7 +108,7 @@ static void keep_deadlines(struct launcher *l)
 	}
 	if (l->kill_at <= now) {
 		l->kill_at = DEADLINE_NEVER;
-		launcher_kill_group(l);
+		launcher_kill_child(l);
 	}
 	if (l->broker_at <= now)
 		launcher_broker_again(l);

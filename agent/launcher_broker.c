@@ -18,6 +18,7 @@
 
 enum {
 	BACKOFF_FIRST_MS = 1000,
+	BACKOFF_DOUBLINGS = 5,
 	BACKOFF_MOST_MS = 30000,
 };
 
@@ -56,6 +57,7 @@ int launcher_broker_start(struct launcher *l, struct error *err)
 	}
 	(void)setpgid(l->broker, l->broker);
 	l->broker_at = DEADLINE_NEVER;
+	l->broker_since = launcher_now_ms();
 	return 0;
 }
 
@@ -72,12 +74,24 @@ void launcher_tell_broker(struct launcher *l, enum frame_type type, int wait_sta
 		closep(&l->channel);
 }
 
+/* Doubles, until one has lived for a while: also what dies right after it has done its work must
+ * not sign in every second. */
+static int64_t next_wait(struct launcher *l)
+{
+	int64_t wait = BACKOFF_MOST_MS;
+
+	if (launcher_now_ms() - l->broker_since > BACKOFF_MOST_MS)
+		l->broker_failures = 0;
+	if (l->broker_failures < BACKOFF_DOUBLINGS)
+		wait = (int64_t)BACKOFF_FIRST_MS << l->broker_failures++;
+	return wait;
+}
+
 void launcher_broker_lost(struct launcher *l)
 {
 	int status = l->broker_status;
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	unsigned shift = l->broker_failures < 5 ? l->broker_failures : 5;
-	int64_t wait = (int64_t)BACKOFF_FIRST_MS << shift;
+	int64_t wait;
 
 	frame_reader_deinit(&l->reader);
 	if (l->plan->hooks_only) {
@@ -90,9 +104,7 @@ void launcher_broker_lost(struct launcher *l)
 	} else if (l->child == 0) {
 		launcher_fail(l, STATUS_UNAVAILABLE, "the broker ended before it had the secrets");
 	} else if (!clean) {
-		if (wait > BACKOFF_MOST_MS)
-			wait = BACKOFF_MOST_MS;
-		l->broker_failures++;
+		wait = next_wait(l);
 		l->broker_anew = true;
 		l->broker_at = launcher_now_ms() + wait;
 		log_warn("the broker died; the child keeps the secrets it has",

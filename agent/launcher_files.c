@@ -61,15 +61,15 @@ static int file_path(struct buf *path, const struct launch_files *files, size_t 
 	return path->failed ? -1 : 0;
 }
 
+/* Beside the one that stands. */
 static int write_file(const struct launch_files *files, size_t number,
 		      const struct child_value *value, struct error *err)
 {
-	AUTO(buf_deinit) struct buf path = BUF_INIT(PATH_MOST);
 	AUTO(buf_deinit) struct buf fresh = BUF_INIT(PATH_MOST);
 	AUTO(closep) int fd = -1;
 	ssize_t put;
 
-	if (file_path(&path, files, number, "") < 0 || file_path(&fresh, files, number, ".new") < 0)
+	if (file_path(&fresh, files, number, ".new") < 0)
 		return error_no_memory(err);
 	(void)unlink(fresh.data);
 	fd = open(fresh.data, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -78,8 +78,18 @@ static int write_file(const struct launch_files *files, size_t number,
 		if (put < 0)
 			return error_errno(err, errno, "cannot write %s", fresh.data);
 	}
-	if (fd < 0 || fchmod(fd, 0600) < 0 || rename(fresh.data, path.data) < 0)
-		return error_errno(err, errno, "cannot write %s", fresh.data);
+	return fd >= 0 ? 0 : error_errno(err, errno, "cannot write %s", fresh.data);
+}
+
+static int show_file(const struct launch_files *files, size_t number, struct error *err)
+{
+	AUTO(buf_deinit) struct buf path = BUF_INIT(PATH_MOST);
+	AUTO(buf_deinit) struct buf fresh = BUF_INIT(PATH_MOST);
+
+	if (file_path(&path, files, number, "") < 0 || file_path(&fresh, files, number, ".new") < 0)
+		return error_no_memory(err);
+	if (rename(fresh.data, path.data) < 0)
+		return error_errno(err, errno, "cannot write %s", path.data);
 	return 0;
 }
 
@@ -140,10 +150,15 @@ int launch_files_write(struct launch_files **files, const struct child_value *va
 		return -1;
 	if (wanted > (*files)->capacity)
 		return error_set(err, ERROR_PROTOCOL, "the broker sent more files than before");
+	/* All are written before the first is shown: a full disk shows none. */
+	for (size_t i = 0; i < count; i++)
+		if (values[i].file && write_file(*files, number++, &values[i], err) < 0)
+			return -1;
+	number = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (!values[i].file)
 			continue;
-		if (write_file(*files, number, &values[i], err) < 0)
+		if (show_file(*files, number, err) < 0)
 			return -1;
 		if (number >= (*files)->count && make_link(*files, number, values[i].name, err) < 0)
 			return -1;

@@ -70,6 +70,9 @@ static void pass_on(struct launcher *l, const struct signalfd_siginfo *info)
 			(void)kill(getpid(), SIGSTOP);
 		return;
 	}
+	/* What the user ends stays ended, also while it is about to be restarted. */
+	if (number == SIGTERM || number == SIGINT || number == SIGQUIT)
+		l->restart = false;
 	if (number == SIGTERM && ++l->terms >= 2) {
 		launcher_kill_group(l);
 		return;

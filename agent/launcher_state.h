@@ -30,7 +30,8 @@ struct launcher {
 	pid_t broker; /* 0: none */
 	int channel;  /* -1: closed */
 	struct frame_reader reader;
-	unsigned broker_failures;
+	unsigned broker_failures; /* that came soon after its start, in a row */
+	int64_t broker_since;
 	bool broker_anew;  /* its first environment is what the child has already */
 	int64_t broker_at; /* when it is started again */
 	int broker_status;
@@ -74,7 +75,8 @@ void launcher_end_broker(struct launcher *l, int64_t grace_ms);
 /* launcher_supervise.c: the child and its streams. */
 void launcher_take_environment(struct launcher *l, struct frame *frame);
 void launcher_child_ended(struct launcher *l, int status);
-void launcher_kill_group(struct launcher *l);
+void launcher_kill_child(struct launcher *l); /* and its group, where it has one of its own */
+void launcher_kill_group(struct launcher *l); /* and ours, where that is a job of a shell */
 void launcher_close_streams(struct launcher *l);
 
 /* launcher_signals.c: in, out, and the ends of processes. */

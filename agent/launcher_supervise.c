@@ -181,34 +181,53 @@ static bool same_values(const struct child_environment *one, const struct child_
 		memcmp(one->strings.data, other->strings.data, one->strings.len) == 0);
 }
 
+/* Before it is started, the child cannot be; running, it goes on with what it has. */
+static void cannot_give(struct launcher *l, const struct error *err)
+{
+	if (l->child == 0)
+		launcher_fail_error(l, err);
+	else
+		log_warn("the new secrets cannot be given to the child", LOG_ERR(err));
+}
+
+/* Makes the environment the next child's, files and mask included; `fresh` is the old one then. */
+static int adopt(struct launcher *l, struct child_environment *fresh, struct error *err)
+{
+	struct child_environment before = l->environment;
+
+	if (launch_files_write(&l->files, fresh->values, fresh->count, err) < 0)
+		return -1;
+	l->environment = *fresh;
+	if (!wants_mask(l->plan) || make_mask(l, &before, err) == 0) {
+		*fresh = before;
+		return 0;
+	}
+	l->environment = before;
+	return -1;
+}
+
 void launcher_take_environment(struct launcher *l, struct frame *frame)
 {
-	AUTO(child_environment_deinit) struct child_environment before = { 0 };
-	struct child_environment fresh = { 0 };
+	AUTO(child_environment_deinit) struct child_environment fresh = { 0 };
+	bool anew = l->broker_anew, same;
 	struct error err;
-	bool same;
 
 	if (child_environment_read(&fresh, frame, l->inherited.environment, l->plan, &err) < 0) {
-		if (l->child == 0)
-			launcher_fail_error(l, &err);
-		else
-			log_warn("the new secrets cannot be given to the child", LOG_ERR(&err));
-		return;
-	}
-	l->broker_failures = 0;
-	before = l->environment;
-	l->environment = fresh;
-	same = l->child != 0 && same_values(&before, &l->environment);
-	if (same && l->broker_anew) {
-		l->broker_anew = false;
+		cannot_give(l, &err);
 		return;
 	}
 	l->broker_anew = false;
-	if ((wants_mask(l->plan) && make_mask(l, &before, &err) < 0) ||
-	    launch_files_write(&l->files, l->environment.values, l->environment.count, &err) < 0) {
-		launcher_fail_error(l, &err);
+	same = l->child != 0 && same_values(&fresh, &l->environment);
+	if (same && anew)
+		return;
+	if (adopt(l, &fresh, &err) < 0) {
+		cannot_give(l, &err);
 		return;
 	}
+	if (l->child != 0 && anew && l->plan->watch == WATCH_NONE)
+		log_warn(
+			"the child has values that nobody keeps alive any more: start it again, "
+			"or run it with --watch restart");
 	if (l->child != 0)
 		new_versions(l);
 	else if (needs_parent(l))
@@ -217,17 +236,24 @@ void launcher_take_environment(struct launcher *l, struct frame *frame)
 		become_child(l);
 }
 
+void launcher_kill_child(struct launcher *l)
+{
+	if (l->child == 0)
+		return;
+	(void)kill(l->child, SIGKILL);
+	if (!l->shares_group)
+		(void)kill(-l->child, SIGKILL);
+}
+
 void launcher_kill_group(struct launcher *l)
 {
 	pid_t group = getpgrp();
 
 	if (l->child == 0)
 		return;
-	(void)kill(l->child, SIGKILL);
-	if (!l->shares_group)
-		(void)kill(-l->child, SIGKILL);
-	else if (group == getpid() && l->broker > 0 && setpgid(0, l->broker) == 0)
-		/* The group is ours alone (a job of a shell): step out of it and end the rest. */
+	launcher_kill_child(l);
+	/* Where the group is ours alone (a job of a shell): step out of it and end the rest. */
+	if (l->shares_group && group == getpid() && l->broker > 0 && setpgid(0, l->broker) == 0)
 		(void)kill(-group, SIGKILL);
 }
 
@@ -235,7 +261,7 @@ void launcher_child_ended(struct launcher *l, int status)
 {
 	l->child = 0;
 	l->kill_at = DEADLINE_NEVER;
-	if (l->restart && l->terms == 0) {
+	if (l->restart) {
 		l->restart = false;
 		launcher_close_streams(l);
 		start_child(l);

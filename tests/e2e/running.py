@@ -7,6 +7,16 @@ import subprocess
 from conftest import wait_until
 
 
+# A program that shows what it was given, and each signal; it ends when it is told to, and says so.
+TALKER = """
+trap 'echo ended $PASSWORD; exit ${STATUS:-0}' TERM
+trap 'echo told; test -z "$FILE" || cat $FILE' HUP
+trap 'echo interrupted' INT
+echo started $PASSWORD
+while :; do sleep 0.02; done
+"""
+
+
 class Running:
     """Both streams of the program go to files, so that nobody has to read along."""
 
@@ -45,6 +55,10 @@ class Running:
 
     def broker(self):
         return wait_until(self.brokers, what="the broker")[0]
+
+    def program(self):
+        """The child that is not the program itself."""
+        return wait_until(lambda: [pid for pid in self.children() if not is_agent(pid)], what="the command")[0]
 
     def end(self, number=signal.SIGTERM, seconds=20):
         if self.process.poll() is None:

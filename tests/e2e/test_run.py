@@ -246,7 +246,8 @@ def test_control_c_reaches_the_program_once(folder, mask):
 def test_reaps_as_pid_1(folder):
     if not shutil.which("unshare"):
         pytest.skip("unshare is not there")
-    script = "(sh -c 'sleep 0.1 &' &) ; sleep 0.4; ps -eo stat= 2>/dev/null | grep -c Z; exit 6"
+    zombies = "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^State:.Z'"
+    script = f"(sh -c 'sleep 0.1 & echo $! >orphan' &); sleep 0.4; test -s orphan && {zombies}; exit 6"
     result = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", AGENT, "run", "--mask", "always",
                              "--", "sh", "-c", script], cwd=folder[0], env=folder[1], text=True,
                             capture_output=True, check=False, timeout=60)

@@ -9,7 +9,7 @@ import time
 import pytest
 import yaml
 from conftest import wait_until
-from running import Running
+from running import TALKER, Running
 from sidecar import Sidecar, approle_config, READ_POLICY
 
 SHOW = ["--", "sh", "-c", "env | grep -E '^(PASS|PASSWORD|USER_NAME|KEY|PLAIN|N)=' | sort"]
@@ -196,15 +196,6 @@ def test_an_interrupt_ends_the_wait_of_a_hardened_broker(serve_bao, agent):
 
 
 # ---- --watch ----
-
-# Shows what it was given, and each signal; ends when it is told to, and says so.
-TALKER = """
-trap 'echo ended $PASSWORD; exit 0' TERM
-trap 'echo told; test -z "$FILE" || cat $FILE' HUP
-echo started $PASSWORD
-while :; do sleep 0.02; done
-"""
-
 
 @pytest.fixture
 def watching(agent, tmp_path):
