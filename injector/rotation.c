@@ -17,8 +17,8 @@
 #define KEY_CERT       "ca.crt"
 #define KEY_KEY	       "ca.key"
 #define KEY_EARLIER    "ca-earlier.crt"
-#define JSON	       "application/json"
-#define JSON_PATCH     "application/json-patch+json"
+#define JSON	       "Content-Type: application/json\n"
+#define JSON_PATCH     "Content-Type: application/json-patch+json\n"
 
 enum {
 	BUNDLE_MAX = 1 << 20,
@@ -35,7 +35,6 @@ struct rotation {
 	const struct rotation_setup *setup;
 	const struct clock *clock;
 	struct request request;
-	const char *content_type;
 	enum state state;
 
 	struct authority *current; /* the Secret's; NULL: not known yet */
@@ -79,11 +78,11 @@ static int64_t part_of(const struct rotation *rotation, int64_t life_ms)
 /* ---- requests ---- */
 
 static enum rotation_next send(struct rotation *rotation, enum state state, const char *method,
-			       const char *content_type)
+			       const char *headers)
 {
 	rotation->state = state;
 	rotation->request.method = method;
-	rotation->content_type = content_type;
+	buf_puts(&rotation->request.headers, headers);
 	return ROTATION_SEND;
 }
 
@@ -107,7 +106,7 @@ static enum rotation_next look(struct rotation *rotation)
 	rotation->webhook = json_doc_free(rotation->webhook);
 	rotation->secret = json_doc_free(rotation->secret);
 	address_webhook(rotation);
-	return send(rotation, LOOKING, "GET", JSON);
+	return send(rotation, LOOKING, "GET", "");
 }
 
 /* ---- rest ---- */
@@ -450,7 +449,7 @@ static enum rotation_next looked(struct rotation *rotation, const struct reply *
 	if (rotation->webhook == NULL)
 		return give_up(rotation, &err);
 	address_secret(rotation);
-	return send(rotation, READING, "GET", JSON);
+	return send(rotation, READING, "GET", "");
 }
 
 /* Reading a key takes a while, and most looks find what was there before. */
@@ -591,11 +590,6 @@ struct rotation *rotation_free(struct rotation *rotation)
 const struct request *rotation_request(const struct rotation *rotation)
 {
 	return &rotation->request;
-}
-
-const char *rotation_content_type(const struct rotation *rotation)
-{
-	return rotation->content_type;
 }
 
 const struct authority_leaf *rotation_leaf(const struct rotation *rotation)

@@ -48,9 +48,8 @@ struct rotation *rotation_free(struct rotation *rotation); /* returns NULL */
 enum rotation_next rotation_step(struct rotation *rotation, const struct reply *reply,
 				 const struct error *failed);
 
-/* After ROTATION_SEND: what to ask, and its body's media type. */
+/* After ROTATION_SEND: what to ask. */
 const struct request *rotation_request(const struct rotation *rotation);
-const char *rotation_content_type(const struct rotation *rotation);
 /* After ROTATION_SHOW. */
 const struct authority_leaf *rotation_leaf(const struct rotation *rotation);
 /* After ROTATION_REST: boot time. */

@@ -15,9 +15,10 @@
 #include "agent/io/loop.h"
 #include "agent/io/tls_identity.h"
 #include "certs/trust.h"
+#include "injector/watcher.h"
 #include "injector/webhook.h"
 
-enum { SIGNALS = 3, CERTIFICATE_FILES = 2 };
+enum { SIGNALS = 3 };
 
 struct serve {
 	const struct serve_request *request;
@@ -25,10 +26,12 @@ struct serve {
 	struct webhook webhook;
 	struct trust *clients;
 	struct loop *loop;
+	struct kube *kube; /* NULL: none */
+	struct certificate *certificate;
+	struct watcher *watcher;
 	struct https_server *server;
 	struct loop_signal *signals[SIGNALS];
 	struct loop_watch *config_watch;
-	struct loop_watch *certificate_watches[CERTIFICATE_FILES];
 	struct loop_timer *drain;
 	int64_t drain_until; /* boot time; 0: not draining */
 };
@@ -58,23 +61,13 @@ static void reload_config(void *context)
 	log_info("configuration reloaded", LOG_STR("file", config->file));
 }
 
-/* While the two files are replaced one after the other they do not fit together for a moment; the
- * second's change comes here again. */
-static void reload_certificate(void *context)
+static void certificate_changed(void *context, const struct tls_identity *identity)
 {
-	struct serve *serve = context;
+	const struct serve *serve = context;
 	struct error err = ERROR_INIT;
-	struct tls_identity *identity =
-		tls_identity_read(serve->request->cert_file, serve->request->key_file, &err);
 
-	if (identity == NULL || https_server_show(serve->server, identity, &err) < 0) {
-		log_error("certificate not reloaded, the old one stays", LOG_ERR(&err));
-	} else {
-		serve->webhook.certificate_ends_ms = tls_identity_expires(identity);
-		log_info("certificate reloaded", LOG_STR("file", serve->request->cert_file),
-			 LOG_NUM("ends", serve->webhook.certificate_ends_ms / 1000));
-	}
-	identity = tls_identity_free(identity);
+	if (serve->server != NULL && https_server_show(serve->server, identity, &err) < 0)
+		log_error("certificate not shown, the old one is", LOG_ERR(&err));
 }
 
 static struct trust *read_clients(const char *file, struct error *err)
@@ -106,10 +99,14 @@ static void stop_listening(struct serve *serve)
 {
 	for (size_t i = 0; i < SIGNALS; i++)
 		serve->signals[i] = loop_signal_free(serve->signals[i]);
-	for (size_t i = 0; i < CERTIFICATE_FILES; i++)
-		serve->certificate_watches[i] = loop_watch_free(serve->certificate_watches[i]);
 	serve->config_watch = loop_watch_free(serve->config_watch);
 	serve->drain = loop_timer_free(serve->drain);
+	/* It tells those who wait for a reply that there will be none. */
+	serve->kube = kube_free(serve->kube);
+	serve->watcher = watcher_free(serve->watcher);
+	serve->webhook.unready = "ending";
+	serve->webhook.certificate = NULL;
+	serve->certificate = certificate_free(serve->certificate);
 	/* Answers in flight have a moment; then the loop has no user left and ends by itself. */
 	serve->webhook.server = NULL;
 	serve->server = https_server_close(serve->server);
@@ -156,8 +153,6 @@ static void signaled(void *context, int number)
 static int watch(struct serve *serve, struct error *err)
 {
 	static const int numbers[SIGNALS] = { SIGTERM, SIGINT, SIGHUP };
-	const char *const files[CERTIFICATE_FILES] = { serve->request->cert_file,
-						       serve->request->key_file };
 
 	serve->drain = loop_timer_new(serve->loop, on_drain_timer, serve, err);
 	if (serve->drain == NULL)
@@ -167,18 +162,41 @@ static int watch(struct serve *serve, struct error *err)
 		if (serve->signals[i] == NULL)
 			return -1;
 	}
-	for (size_t i = 0; i < CERTIFICATE_FILES; i++) {
-		serve->certificate_watches[i] =
-			loop_watch_new(serve->loop, files[i], reload_certificate, serve, err);
-		if (serve->certificate_watches[i] == NULL)
-			return -1;
-	}
 	serve->config_watch =
 		loop_watch_new(serve->loop, serve->config->file, reload_config, serve, err);
 	return serve->config_watch != NULL ? 0 : -1;
 }
 
-static int listen_with(struct serve *serve, const struct tls_identity *identity, struct error *err)
+static int open_kube(struct serve *serve, struct error *err)
+{
+	const struct serve_request *request = serve->request;
+
+	if (request->kube.url == NULL)
+		return 0;
+	serve->kube = kube_new(serve->loop, clock_system(), &request->kube, err);
+	if (serve->kube == NULL)
+		return -1;
+	serve->watcher = watcher_new(serve->loop, clock_system(), serve->kube,
+				     &serve->webhook.versions, err);
+	return serve->watcher != NULL ? 0 : -1;
+}
+
+static int open_certificate(struct serve *serve, struct error *err)
+{
+	const struct certificate_source source = {
+		.cert_file = serve->request->cert_file,
+		.key_file = serve->request->key_file,
+		.rotation = &serve->request->rotation,
+		.kube = serve->kube,
+	};
+
+	serve->certificate = certificate_new(serve->loop, clock_system(), &source,
+					     certificate_changed, serve, err);
+	serve->webhook.certificate = serve->certificate;
+	return serve->certificate != NULL ? 0 : -1;
+}
+
+static int open_port(struct serve *serve, struct error *err)
 {
 	const struct https_listen listen = {
 		.address = serve->request->listen,
@@ -187,32 +205,26 @@ static int listen_with(struct serve *serve, const struct tls_identity *identity,
 		.clients = serve->clients != NULL ? trust_store(serve->clients) : NULL,
 	};
 
-	serve->server = https_server_new(serve->loop, clock_system(), &listen, identity, err);
-	if (serve->server == NULL)
-		return -1;
+	serve->server = https_server_new(serve->loop, clock_system(), &listen,
+					 certificate_identity(serve->certificate), err);
 	serve->webhook.server = serve->server;
-	serve->webhook.certificate_ends_ms = tls_identity_expires(identity);
-	return 0;
+	return serve->server != NULL ? 0 : -1;
 }
 
 static int start(struct serve *serve, struct error *err)
 {
-	const struct serve_request *request = serve->request;
-	struct tls_identity *identity;
-	int listening;
+	const char *client_ca = serve->request->client_ca_file;
 
-	if (request->client_ca_file != NULL) {
-		serve->clients = read_clients(request->client_ca_file, err);
+	if (client_ca != NULL) {
+		serve->clients = read_clients(client_ca, err);
 		if (serve->clients == NULL)
-			return error_wrap(err, "--client-ca %s", request->client_ca_file);
+			return error_wrap(err, "--client-ca %s", client_ca);
 	}
-	identity = tls_identity_read(request->cert_file, request->key_file, err);
-	if (identity == NULL)
-		return -1;
 	serve->loop = loop_new(err);
-	listening = serve->loop != NULL ? listen_with(serve, identity, err) : -1;
-	identity = tls_identity_free(identity);
-	return listening < 0 ? -1 : watch(serve, err);
+	if (serve->loop == NULL || open_kube(serve, err) < 0 || open_certificate(serve, err) < 0 ||
+	    open_port(serve, err) < 0)
+		return -1;
+	return watch(serve, err);
 }
 
 /* It holds no secret of anybody, but the key of its certificate and, for a moment, pods. */
@@ -235,7 +247,6 @@ int serve_run(const struct serve_request *request, struct injector_config *confi
 	int status = -1;
 
 	serve.webhook.config = config;
-	serve.webhook.clock = clock_system();
 	serve.webhook.decided = decided;
 	if (harden(err) == 0 && start(&serve, err) == 0) {
 		log_info("serving", LOG_NUM("port", https_server_port(serve.server)),

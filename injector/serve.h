@@ -7,13 +7,17 @@
 
 #include "agent/base/error.h"
 #include "injector/config.h"
+#include "injector/kube.h"
+#include "injector/rotation.h"
 
 /* Endpoints take a moment to spread: how long to go on serving after SIGTERM. */
 #define SERVE_DRAIN_MS 10000
 
 struct serve_request {
-	const char *listen; /* "[::]:8443" */
-	const char *cert_file, *key_file;
+	const char *listen;		  /* "[::]:8443" */
+	const char *cert_file, *key_file; /* NULL: the replicas' own authority, `rotation` */
+	struct rotation_setup rotation;
+	struct kube_access kube;    /* url NULL: no API server is asked for anything */
 	const char *client_ca_file; /* NULL: callers show no certificate */
 	int64_t drain_ms;
 };

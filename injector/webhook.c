@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "injector/webhook.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -67,11 +68,8 @@ static void serve_live(void *context, const struct https_request *request,
 /* NULL: ready. */
 static const char *why_unready(const struct webhook *webhook)
 {
-	if (webhook->unready != NULL)
-		return webhook->unready;
-	if (webhook->certificate_ends_ms <= clock_now(webhook->clock).real_ms)
-		return "the certificate has ended";
-	return NULL;
+	return webhook->unready != NULL ? webhook->unready
+					: certificate_unready(webhook->certificate);
 }
 
 static void serve_ready(void *context, const struct https_request *request,
@@ -154,6 +152,17 @@ static void write_server(struct buf *out, const struct https_counts *counts)
 	}
 }
 
+/* As a label, in the way of Prometheus' "info" metrics. */
+static void write_version(struct buf *out, const char *name, const char *help,
+			  struct kube_version version)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%u.%u", version.major, version.minor);
+	metrics_family(out, name, METRIC_GAUGE, help);
+	metrics_number(out, name, METRIC_LABELS({ "version", text }), 1);
+}
+
 static void serve_metrics(void *context, const struct https_request *request,
 			  struct https_answer *answer)
 {
@@ -165,12 +174,15 @@ static void serve_metrics(void *context, const struct https_request *request,
 	write_decisions(out, webhook);
 	if (webhook->server != NULL)
 		write_server(out, https_server_counts(webhook->server));
-	metrics_family(out, "injector_certificate_expiry_timestamp_seconds", METRIC_GAUGE,
-		       "When the certificate that is shown ends, since 1970.");
-	metrics_seconds(out, "injector_certificate_expiry_timestamp_seconds", NULL,
-			webhook->certificate_ends_ms);
+	if (webhook->certificate != NULL)
+		certificate_write_metrics(webhook->certificate, out);
 	metrics_family(out, "injector_ready", METRIC_GAUGE, "Whether /ready says yes.");
 	metrics_number(out, "injector_ready", NULL, why_unready(webhook) == NULL);
+	write_version(out, "injector_server_version", "The API server's version; 0.0: not known.",
+		      webhook->versions.server);
+	write_version(out, "injector_oldest_kubelet_version",
+		      "The oldest kubelet's version; 0.0: not known.",
+		      webhook->versions.oldest_kubelet);
 	metrics_family(out, "injector_config_refused_total", METRIC_COUNTER,
 		       "Changes of the configuration that could not be used.");
 	metrics_number(out, "injector_config_refused_total", NULL,

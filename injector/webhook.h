@@ -8,16 +8,16 @@
 
 #include "agent/base/metrics.h"
 #include "agent/io/https_server.h"
+#include "injector/certificate.h"
 #include "injector/review.h"
 
 struct webhook {
 	const struct injector_config *config; /* borrowed; may be replaced between requests */
 	struct cluster_versions versions;
-	const struct https_server *server; /* for /metrics; NULL: none */
-	const struct clock *clock;
-	const char *unready; /* why /ready says no; NULL: it says yes while the certificate lasts */
-	int64_t certificate_ends_ms; /* of what is shown, since 1970 */
-	uint64_t configs_refused;    /* changes of the file that could not be used */
+	const struct https_server *server;     /* for /metrics; NULL: none */
+	const struct certificate *certificate; /* NULL: `unready` says why */
+	const char *unready;	  /* why /ready says no; NULL: it says what the certificate says */
+	uint64_t configs_refused; /* changes of the file that could not be used */
 
 	/* Tells somebody of a decision; NULL: nobody. */
 	void (*decided)(void *context, const struct review_outcome *outcome);

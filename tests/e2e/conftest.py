@@ -167,6 +167,16 @@ def bao(tmp_path_factory):
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def kube(tmp_path_factory):
+    """An API server that all tests share; each keeps to namespaces of its own."""
+    from kube import start_kube
+
+    server = start_kube(tmp_path_factory.mktemp("kube"))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def run(agent, tmp_path):
     """Runs the program to its end in an empty folder with an environment that has nothing of ours."""

@@ -171,6 +171,33 @@ class Kube:
         self.call("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})
         return name
 
+    def account(self, namespace, name, folder, rules, cluster_rules):
+        """A service account with these rules of RBAC; returns the file with a token of it."""
+        self.call("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
+        who = [{"kind": "ServiceAccount", "name": name, "namespace": namespace}]
+        rbac = "/apis/rbac.authorization.k8s.io/v1"
+        for scope, kind, granted in ((f"/namespaces/{namespace}", "Role", rules), ("", "ClusterRole", cluster_rules)):
+            role = f"{name}-{namespace}" if kind == "ClusterRole" else name
+            path = f"{rbac}{scope}/{kind.lower()}"
+            self.call("POST", f"{path}s", {"metadata": {"name": role}, "rules": granted})
+            reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role}
+            self.call("POST", f"{path}bindings", {"metadata": {"name": role}, "roleRef": reference, "subjects": who})
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        token = self.call("POST", path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
+        file = os.path.join(str(folder), f"{name}.token")
+        with open(file, "w") as out:
+            out.write(token)
+        return file
+
+    def node(self, name, kubelet):
+        """A node that says its kubelet has this version; no kubelet runs."""
+        made = self.call("POST", "/api/v1/nodes", {"metadata": {"name": name}})
+        made["status"] = {"nodeInfo": {key: "" for key in (
+            "machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion",
+            "kubeProxyVersion", "operatingSystem", "architecture")}}  # fmt: skip
+        made["status"]["nodeInfo"]["kubeletVersion"] = kubelet
+        self.call("PUT", f"/api/v1/nodes/{name}/status", made)
+
     def create(self, namespace, pod, dry_run=False, **options):
         """The pod as the API server keeps it; raises Refused."""
         path = f"/api/v1/namespaces/{namespace}/pods" + ("?dryRun=All" if dry_run else "")
@@ -182,12 +209,14 @@ class Kube:
         return [line.split('"', 1)[1].rsplit('"', 1)[0] for line in headers.get_all("Warning") or []]
 
     def webhook(self, name, port, ca_file, namespaces, **options):
-        """Registers a webhook by its URL for the pods of these namespaces, and waits until it is known."""
-        with open(ca_file, "rb") as file:
-            bundle = base64.b64encode(file.read()).decode()
+        """Registers a webhook by its URL for the pods of these namespaces."""
+        client = {"url": f"https://127.0.0.1:{port}/mutate"}
+        if ca_file:
+            with open(ca_file, "rb") as file:
+                client["caBundle"] = base64.b64encode(file.read()).decode()
         hook = {
             "name": f"{name}.secrets-agent.test",
-            "clientConfig": {"url": f"https://127.0.0.1:{port}/mutate", "caBundle": bundle},
+            "clientConfig": client,
             "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
             "admissionReviewVersions": ["v1"],
             "sideEffects": "None",
