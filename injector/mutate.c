@@ -240,6 +240,20 @@ static int check_network(const struct wish *wish, const struct mutate_request *r
 			   "host_network in the profile");
 }
 
+/* Of ours the profile alone goes with the peers' annotations. */
+static void warn_of_own(const struct wish *wish, const struct json_node *annotations)
+{
+	const struct json_node *node = annotations->first;
+
+	for (; !wish->dialect->own && node != NULL; node = node->next)
+		if (text_starts_with(node->key, OWN_PREFIX) &&
+		    strcmp(node->key, OWN_PREFIX "profile") != 0 &&
+		    strcmp(node->key, OWN_PREFIX "ca") != 0)
+			mutation_warn(wish->mutation,
+				      "%s is ignored: %s asks, not " OWN_PREFIX "inject", node->key,
+				      wish->dialect->inject);
+}
+
 /* ---- a pod that was injected before ---- */
 
 static bool was_injected(const struct json_node *pod, const struct dialect *dialect)
@@ -308,10 +322,12 @@ static void decide(const struct mutate_request *request, struct wish *wish)
 		return;
 	wish->directory = wish->dialect->directory;
 	wish->again = was_injected(request->pod, wish->dialect);
-	if (wish->again)
+	if (wish->again) {
 		(void)complete(wish, request);
-	else
-		(void)inject(wish);
+		return;
+	}
+	warn_of_own(wish, annotations);
+	(void)inject(wish);
 }
 
 int mutate(const struct mutate_request *request, struct json_edit *edit, struct mutation *ret,
