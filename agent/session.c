@@ -152,11 +152,15 @@ static void login(struct session *session)
 	start_or_fail(session, LOGIN);
 }
 
+static int64_t login_allowed_at(const struct session *session)
+{
+	return session->last_login_boot_ms + SCHEDULE_LOGIN_EVERY_MS;
+}
+
 /* Plans a login: now, or when the last one that the server saw is 5 s old. */
 static void want_login(struct session *session)
 {
-	int64_t now = boot_now(session);
-	int64_t allowed = session->last_login_boot_ms + SCHEDULE_LOGIN_EVERY_MS;
+	int64_t now = boot_now(session), allowed = login_allowed_at(session);
 
 	session->next_at = allowed > now ? allowed : now;
 }
@@ -227,10 +231,9 @@ static void login_failed(struct session *session, const struct error *err)
 		planned.code = ERROR_UNAVAILABLE;
 	plan(session, schedule_retry_ms(session->clock, &planned, session->failures));
 	if (err->code != ERROR_UNAVAILABLE)
-		session->next_at =
-			session->next_at < session->last_login_boot_ms + SCHEDULE_LOGIN_EVERY_MS
-				? session->last_login_boot_ms + SCHEDULE_LOGIN_EVERY_MS
-				: session->next_at;
+		session->next_at = session->next_at < login_allowed_at(session)
+					   ? login_allowed_at(session)
+					   : session->next_at;
 	/* An old session that still lives goes on being used. */
 	if (session->version == NULL)
 		session->state = SESSION_DEAD;
@@ -339,10 +342,14 @@ static void run_done(struct run *run, struct secret_version *result, const struc
 
 int64_t session_tick(struct session *session)
 {
-	int64_t now = boot_now(session);
+	struct stamp stamp = clock_now(session->clock);
+	int64_t now = stamp.boot_ms;
 
 	if (session->activity != NOTHING)
 		return DEADLINE_NEVER;
+	if (session->state == SESSION_LIVE && session->failures == 0)
+		session->next_at =
+			schedule_after_step(&session->version->lease, stamp, session->next_at);
 	if (session->wanted_probe && probe_allowed_at(session) <= now) {
 		int64_t next_at = session->next_at > now ? session->next_at : DEADLINE_NEVER;
 
@@ -359,8 +366,10 @@ int64_t session_tick(struct session *session)
 	    session->ops->renew != NULL &&
 	    lease_expires_boot_ms(&session->version->lease, clock_now(session->clock)) > now)
 		start_or_fail(session, RENEW);
-	else
+	else if (login_allowed_at(session) <= now)
 		login(session);
+	else
+		want_login(session); /* tokens that live for a second */
 	return session->activity == NOTHING ? session->next_at : DEADLINE_NEVER;
 }
 

@@ -352,6 +352,8 @@ int64_t task_tick(struct task *task, struct stamp now)
 		settle(task, true);
 	if (task->activity != TASK_IDLE)
 		return stale_ends_at(task);
+	if (task->failures == 0 && task->entry->version != NULL)
+		plan_at(task, schedule_after_step(&task->entry->version->lease, now, task->due_at));
 	if (task->due_at > now.boot_ms)
 		return deadline_earlier(task->due_at, stale_ends_at(task));
 	/* Whoever waits for a session or for its turn is ticked again when that comes. */

@@ -450,6 +450,137 @@ Test(task, renewable_leases_are_renewed_and_replaced_when_they_are_refused)
 	close_world(&world);
 }
 
+/* A paused machine: what the server counts goes on, our boot time does not, and then the clock is
+ * put right. */
+Test(task, a_clock_step_past_the_lease_replaces_it_at_once_and_once)
+{
+	struct world world;
+	unsigned fetches;
+
+	open_world(&world);
+	script.secret_lease = (struct lease){ LEASE_TIMED, NULL, true, 3600000, { 0, 0 } };
+	live(&world, 10000);
+	fetches = script.count[FETCH];
+	fake_now.real_ms += 7200000;
+	live(&world, 6000);
+	cr_expect_eq(script.count[LOGIN], 2, "the session has ended too");
+	cr_expect_eq(script.count[FETCH], fetches + SECRETS, "%u", script.count[FETCH]);
+	cr_expect_eq(script.count[RENEW], 0, "what has ended is not renewed");
+	live(&world, 600000);
+	cr_expect_eq(script.count[LOGIN] + script.count[FETCH], 2 + fetches + SECRETS);
+	close_world(&world);
+}
+
+Test(task, a_clock_step_within_the_lease_renews_it_earlier)
+{
+	struct world world;
+
+	open_world(&world);
+	script.secret_lease = (struct lease){ LEASE_TIMED, NULL, true, 3600000, { 0, 0 } };
+	live(&world, 1000);
+	fake_now.real_ms += 3000000;
+	live(&world, 6000);
+	cr_expect_eq(script.count[RENEW], SECRETS + 1, "%u: each secret's and the session's",
+		     script.count[RENEW]);
+	cr_expect_eq(script.count[FETCH], SECRETS);
+	cr_expect_eq(script.count[LOGIN], 1);
+	close_world(&world);
+}
+
+Test(task, a_clock_step_back_lengthens_nothing_and_hurries_nothing)
+{
+	static const int64_t steps[] = { -3600000, -INT64_C(315360000000) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		struct world world;
+
+		open_world(&world);
+		script.secret_lease = (struct lease){ LEASE_TIMED, NULL, false, 3600000, { 0, 0 } };
+		live(&world, 1000);
+		fake_now.real_ms += steps[i];
+		live(&world, 2800000);
+		cr_expect_eq(script.count[FETCH], SECRETS, "before 0.8 of the lease's life");
+		live(&world, 500000);
+		cr_expect_eq(script.count[FETCH], 2 * SECRETS, "after 0.9 of it");
+		close_world(&world);
+
+		/* Nobody renews it: it ends when it would have ended. */
+		open_world(&world);
+		script.secret_lease = (struct lease){ LEASE_TIMED, NULL, true, 3600000, { 0, 0 } };
+		live(&world, 1000);
+		fake_now.real_ms += steps[i];
+		script.fails[RENEW] = ERROR_UNAVAILABLE;
+		live(&world, 3590000);
+		cr_expect_eq(script.count[FETCH], SECRETS);
+		live(&world, 50000);
+		cr_expect_eq(script.count[FETCH], 2 * SECRETS);
+		close_world(&world);
+	}
+}
+
+Test(task, after_a_suspend_each_is_asked_for_once)
+{
+	struct world world;
+	unsigned before;
+
+	open_world(&world);
+	live(&world, 1000);
+	before = script.count[FETCH];
+	/* Boot time counts through it: eight hours, which outlast the session. */
+	turn(8 * 3600000);
+	live(&world, 5000);
+	cr_expect_eq(script.count[FETCH], before + SECRETS, "%u", script.count[FETCH] - before);
+	cr_expect_eq(script.count[LOGIN], 2);
+	cr_expect_eq(script.count[RENEW], 0);
+	for (size_t i = 0; i < SECRETS; i++)
+		cr_expect_eq(world.store.entries[i].state, STATE_FRESH);
+	close_world(&world);
+}
+
+Test(task, at_most_one_login_in_five_seconds_however_often_the_token_dies)
+{
+	struct world world;
+	unsigned logins = 0;
+
+	open_world(&world);
+	live(&world, 10000);
+	script.count[LOGIN] = 0;
+	/* A server that revokes every token at once: each fetch is refused, each probe says dead.
+	 */
+	script.fails[FETCH] = ERROR_DENIED;
+	script.fails[PROBE] = ERROR_UNAUTHENTICATED;
+	for (int second = 0; second < 60; second++) {
+		unsigned before = script.count[LOGIN];
+
+		for (size_t i = 0; i < SECRETS; i++)
+			task_refresh(&world.tasks[i]);
+		live(&world, 1000);
+		logins += script.count[LOGIN] - before;
+		cr_expect_leq(script.count[LOGIN], 1U + ((unsigned)second + 1) / 5, "in %d s",
+			      second + 1);
+	}
+	cr_expect_geq(logins, 6, "it goes on trying: %u", logins);
+	cr_expect_leq(script.count[PROBE], logins + 1);
+	close_world(&world);
+}
+
+Test(task, at_most_one_login_in_five_seconds_however_short_the_token_lives)
+{
+	struct world world;
+
+	open_world(&world);
+	/* Each token lasts a second and is not renewed. */
+	script.session_lease.duration_ms = 1000;
+	script.fails[RENEW] = ERROR_UNAUTHENTICATED;
+	for (unsigned second = 1; second <= 60; second++) {
+		live(&world, 1000);
+		cr_expect_leq(script.count[LOGIN], 1 + second / 5, "%u in %u s",
+			      script.count[LOGIN], second);
+	}
+	cr_expect_geq(script.count[LOGIN], 6, "it goes on trying");
+	close_world(&world);
+}
+
 Test(task, shrinking_renewals_end_in_a_replacement_not_in_a_storm)
 {
 	struct world world;

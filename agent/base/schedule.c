@@ -85,6 +85,20 @@ int64_t schedule_refresh_at(const struct clock *clock, const struct lease *lease
 	return clamp(at, now.boot_ms + SCHEDULE_BACKOFF_FIRST_MS, INT64_MAX);
 }
 
+int64_t schedule_after_step(const struct lease *lease, struct stamp now, int64_t due)
+{
+	int64_t high, latest;
+
+	if ((lease->kind != LEASE_TIMED && lease->kind != LEASE_CERTIFICATE) ||
+	    lease->duration_ms == 0)
+		return due;
+	high = lease->renewable ? renewable_high : parts[lease->kind].high;
+	latest = lease_expires_boot_ms(lease, now) -
+		 lease->duration_ms / PERMILLE * (PERMILLE - high);
+	/* Without a step `due` is no later than this, but for lives of a second. */
+	return latest + SCHEDULE_BACKOFF_FIRST_MS < due ? latest : due;
+}
+
 int64_t schedule_splay_ms(const struct clock *clock)
 {
 	return uniform(clock, 0, SCHEDULE_SPLAY_MS);

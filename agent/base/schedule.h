@@ -27,5 +27,10 @@ int64_t schedule_retry_ms(const struct clock *clock, const struct error *err, un
 int64_t schedule_refresh_at(const struct clock *clock, const struct lease *lease,
 			    int64_t refresh_ms);
 
+/* `due`, as schedule_refresh_at gave it for this lease, or earlier where the real-time clock was
+ * stepped forward since: a machine that was paused learns only so how much of the lease has gone.
+ * Not for retries, which count from now. */
+int64_t schedule_after_step(const struct lease *lease, struct stamp now, int64_t due);
+
 /* A random part of the start's splay. */
 int64_t schedule_splay_ms(const struct clock *clock);

@@ -191,6 +191,44 @@ Test(schedule, a_clock_step_forwards_brings_the_deadline_nearer)
 	cr_assert_eq(schedule_refresh_at(&fake.clock, &lease, 0), before);
 }
 
+Test(schedule, a_step_moves_what_is_due_forwards_only_and_no_step_moves_nothing)
+{
+	static const struct {
+		enum lease_kind kind;
+		bool renewable;
+		int64_t duration_ms;
+	} rows[] = { { LEASE_TIMED, true, 3600000 },
+		     { LEASE_TIMED, false, 3600000 },
+		     { LEASE_CERTIFICATE, false, 3600000 },
+		     { LEASE_TIMED, true, 1000 },
+		     { LEASE_TIMED, true, 1 },
+		     { LEASE_ROTATION, false, 3600000 },
+		     { LEASE_TIMED, true, 0 },
+		     { LEASE_NONE, false, 0 } };
+	static const int64_t year_ms = INT64_C(365) * 86400000;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (uint64_t draw = 0; draw < DRAWS; draw++) {
+			struct fake_clock fake = make_clock(draw * DRAW_STEP);
+			struct lease lease = { .kind = rows[i].kind,
+					       .renewable = rows[i].renewable,
+					       .duration_ms = rows[i].duration_ms,
+					       .issued = fake.now };
+			int64_t due = schedule_refresh_at(&fake.clock, &lease, 300000);
+			bool leased = lease.duration_ms >= 3600000 && lease.kind != LEASE_ROTATION;
+
+			cr_assert_eq(schedule_after_step(&lease, fake.now, due), due);
+			fake.now.real_ms -= 10 * year_ms;
+			cr_assert_eq(schedule_after_step(&lease, fake.now, due), due);
+			fake.now.real_ms += 20 * year_ms;
+			if (leased)
+				cr_assert_lt(schedule_after_step(&lease, fake.now, due),
+					     fake.now.boot_ms, "what has ended is due");
+			else if (lease.duration_ms == 0 || lease.kind == LEASE_ROTATION)
+				cr_assert_eq(schedule_after_step(&lease, fake.now, due), due);
+		}
+}
+
 Test(schedule, the_splay_is_within_two_seconds)
 {
 	for (uint64_t i = 0; i < DRAWS; i++) {
