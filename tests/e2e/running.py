@@ -20,7 +20,8 @@ while :; do sleep 0.02; done
 class Running:
     """Both streams of the program go to files, so that nobody has to read along."""
 
-    def __init__(self, agent, folder, *arguments, cwd=None, **environment):
+    def __init__(self, agent, folder, *arguments, cwd=None, before=None, user=None, group=None, extra_groups=None,
+                 **environment):
         self.shown_in, self.said_in = os.path.join(str(folder), "shown"), os.path.join(str(folder), "said")
         self.process = subprocess.Popen(
             [agent, "run", *arguments],
@@ -30,6 +31,10 @@ class Running:
             env={"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **environment},
             cwd=cwd or str(folder),
             start_new_session=True,
+            preexec_fn=before,
+            user=user,
+            group=group,
+            extra_groups=extra_groups,
         )
         self.pid = self.process.pid
 
