@@ -176,6 +176,8 @@ static int open_kube(struct serve *serve, struct error *err)
 	serve->kube = kube_new(serve->loop, clock_system(), &request->kube, err);
 	if (serve->kube == NULL)
 		return -1;
+	if (kube_version_is_known(request->versions.server))
+		return 0;
 	serve->watcher = watcher_new(serve->loop, clock_system(), serve->kube,
 				     &serve->webhook.versions, err);
 	return serve->watcher != NULL ? 0 : -1;
@@ -247,6 +249,7 @@ int serve_run(const struct serve_request *request, struct injector_config *confi
 	int status = -1;
 
 	serve.webhook.config = config;
+	serve.webhook.versions = request->versions;
 	serve.webhook.decided = decided;
 	if (harden(err) == 0 && start(&serve, err) == 0) {
 		log_info("serving", LOG_NUM("port", https_server_port(serve.server)),

@@ -24,6 +24,8 @@ enum {
 	KEY_LEAF_LIFE,
 	KEY_PROPAGATION,
 	KEY_CHECK,
+	KEY_SERVER_VERSION,
+	KEY_KUBELET_VERSION,
 	KEY_KUBE,
 	KEY_KUBE_CA,
 	KEY_KUBE_TOKEN,
@@ -36,7 +38,8 @@ enum {
 struct arguments {
 	const char *config;
 	enum log_format log_format;
-	const char *names[NAMES_MAX + 1]; /* of the certificate; ends with NULL */
+	const char *server_version, *kubelet_version; /* NULL: asked for */
+	const char *names[NAMES_MAX + 1];	      /* of the certificate; ends with NULL */
 	size_t name_count;
 	char url[KUBE_URL_MAX];
 	struct serve_request request;
@@ -129,6 +132,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		else
 			arguments->names[arguments->name_count++] = argument;
 		return 0;
+	case KEY_SERVER_VERSION:
+		arguments->server_version = argument;
+		return 0;
+	case KEY_KUBELET_VERSION:
+		arguments->kubelet_version = argument;
+		return 0;
 	case KEY_LOG_FORMAT:
 		return read_log_format(state, argument, &arguments->log_format);
 	case ARGP_KEY_ARG:
@@ -161,7 +170,11 @@ static const struct argp_option options[] = {
 	{ "propagation", KEY_PROPAGATION, "DURATION", 0,
 	  "how long API servers may take to load a bundle (1m)", 2 },
 	{ "check", KEY_CHECK, "DURATION", 0, "between looks at Secret and bundles (10s)", 2 },
-	{ 0, 0, 0, 0, "The API server, outside of a pod:", 3 },
+	{ 0, 0, 0, 0, "The API server, where it is not the pod's own or may not be asked:", 3 },
+	{ "server-version", KEY_SERVER_VERSION, "V", 0,
+	  "what it is, as v1.36.0, instead of asking it", 3 },
+	{ "kubelet-version", KEY_KUBELET_VERSION, "V", 0,
+	  "the oldest kubelet's, with --server-version (the same)", 3 },
 	{ "kube", KEY_KUBE, "URL", 0, "its address", 3 },
 	{ "kube-ca", KEY_KUBE_CA, "FILE", 0, "who signed its certificate", 3 },
 	{ "kube-token", KEY_KUBE_TOKEN, "FILE", 0, "the token to show there", 3 },
@@ -238,6 +251,24 @@ static int find_kube(struct arguments *arguments, char **namespace, struct error
 	return 0;
 }
 
+static int read_versions(struct arguments *arguments, struct error *err)
+{
+	struct cluster_versions *versions = &arguments->request.versions;
+	const char *kubelet = arguments->kubelet_version;
+
+	if (arguments->server_version == NULL)
+		return kubelet == NULL
+			       ? 0
+			       : error_set(err, ERROR_USAGE,
+					   "serve: --kubelet-version needs --server-version");
+	if (kube_version_read(arguments->server_version, &versions->server, err) < 0)
+		return error_wrap(err, "--server-version");
+	if (kube_version_read(kubelet != NULL ? kubelet : arguments->server_version,
+			      &versions->oldest_kubelet, err) < 0)
+		return error_wrap(err, "--kubelet-version");
+	return 0;
+}
+
 static int run(int argc, char **argv)
 {
 	struct arguments arguments = {
@@ -259,7 +290,7 @@ static int run(int argc, char **argv)
 	if (status != 0)
 		return status;
 	arguments.request.rotation.names = arguments.names;
-	if (find_kube(&arguments, &namespace, &err) < 0)
+	if (read_versions(&arguments, &err) < 0 || find_kube(&arguments, &namespace, &err) < 0)
 		return injector_fail(&err);
 	config = injector_load(arguments.config, &status);
 	if (config == NULL)
