@@ -111,10 +111,11 @@ static int decrypt_value(struct decryption *d, struct sops_node *node, const cha
 	if (node->kind == SOPS_STRING && node->len == 0)
 		return 0;
 	if (node->kind != SOPS_STRING || !sops_sealed_read(node->text, node->len, &sealed))
-		return error_set(err, ERROR_BAD_DATA,
-				 "it is not encrypted although the rules of the file say so; "
-				 "`agent secrets set` "
-				 "encrypts it");
+		return error_set(
+			err, ERROR_BAD_DATA,
+			"it is not encrypted although the rules of the file say so: take the "
+			"file from version control and set the value with `agent secrets "
+			"set`");
 	kind = kind_of_type(&sealed, err);
 	if (kind < 0 || sops_unseal(d->key, &sealed, place, &plain, err) < 0)
 		return -1;
@@ -329,6 +330,49 @@ int sops_document_seal(struct sops_document *document, int64_t real_ms, struct e
 	return 0;
 }
 
+enum { SUGGESTED_FROM = 500 };
+
+struct names {
+	char *items[SUGGESTED_FROM + 1];
+	size_t count;
+};
+
+static void collect_names(const struct sops_node *node, struct names *names)
+{
+	for (const struct sops_node *child = node->first; child != NULL; child = child->next) {
+		AUTO(buf_deinit) struct buf path = BUF_INIT(1024);
+
+		if (child->kind == SOPS_COMMENT || names->count == SUGGESTED_FROM ||
+		    (node->parent == NULL && child->key != NULL &&
+		     strcmp(child->key, SOPS_METADATA) == 0))
+			continue;
+		sops_write_path(&path, child);
+		if (!path.failed && (names->items[names->count] = strdup(path.data)) != NULL)
+			names->count++;
+		collect_names(child, names);
+	}
+}
+
+static void not_found(const struct sops_document *document, const char *path, struct error *err)
+{
+	struct names names = { .count = 0 };
+	const char *nearest;
+
+	collect_names(document->tree.root, &names);
+	nearest = text_nearest(path, (const char *const *)names.items);
+	if (nearest != NULL)
+		(void)error_set(err, ERROR_NOT_FOUND,
+				"%s: there is no '%.80s' (did you mean '%.80s'?)", document->file,
+				path, nearest);
+	else
+		(void)error_set(
+			err, ERROR_NOT_FOUND,
+			"%s: there is no '%.100s'; `agent secrets list` shows what there is",
+			document->file, path);
+	for (size_t i = 0; i < names.count; i++)
+		free(names.items[i]);
+}
+
 struct sops_node *sops_document_find(const struct sops_document *document, const char *path,
 				     struct error *err)
 {
@@ -342,8 +386,6 @@ struct sops_node *sops_document_find(const struct sops_document *document, const
 		if (top->parent == NULL || strcmp(top->key, SOPS_METADATA) != 0)
 			return found;
 	}
-	(void)error_set(err, ERROR_NOT_FOUND,
-			"%s: there is no '%.100s'; `agent secrets list` shows what there is",
-			document->file, path);
+	not_found(document, path, err);
 	return NULL;
 }

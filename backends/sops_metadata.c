@@ -7,7 +7,7 @@
 #include "agent/base/text.h"
 #include "agent/base/wipe.h"
 
-enum { AGE_FILE_MAX = 64 << 10 };
+enum { AGE_FILE_MAX = 64 << 10, AGE_RECIPIENT_MAX = 128 };
 
 /* Other ways to wrap the document's key; each a list in the metadata. */
 static const char *const other_keys[] = {
@@ -42,32 +42,59 @@ static int no_age_keys(const struct sops_node *metadata, struct error *err)
 	return error_set(err, ERROR_INVALID, "its sops metadata names no keys");
 }
 
+/* Recipients are public: naming both sides shows at once which key is missing. */
+static int no_usable_key(const struct sops_node *age, const struct age_identities *keys,
+			 struct error *err)
+{
+	AUTO(buf_deinit) struct buf mine = BUF_INIT(AGE_RECIPIENT_MAX);
+	const struct sops_node *first = sops_get(age->first, "recipient");
+	size_t count = 0;
+
+	for (const struct sops_node *entry = age->first; entry != NULL; entry = entry->next)
+		count++;
+	if (keys->count > 0)
+		age_recipient_write(&mine, keys->items[0].recipient);
+	return error_set(err, ERROR_INVALID,
+			 "no usable age key: it is for %.64s%s, at hand is %s%s: set "
+			 "SOPS_AGE_KEY_FILE, or have the latter added",
+			 first != NULL ? first->text : "somebody unnamed",
+			 count > 1 ? " and others" : "", buf_string(&mine),
+			 keys->count > 1 ? " and others" : "");
+}
+
 int sops_metadata_key(const struct sops_node *metadata, const struct age_identities *keys,
 		      uint8_t ret[SOPS_KEY_LEN], struct error *err)
 {
 	const struct sops_node *groups = sops_get(metadata, "key_groups");
 	const struct sops_node *age = sops_get(metadata, "age");
 	AUTO(buf_deinit) struct buf plain = BUF_INIT(SOPS_KEY_LEN);
+	struct error damage = ERROR_INIT;
 
 	if (groups != NULL && groups->first != NULL)
 		return error_set(err, ERROR_INVALID, "key groups are not supported yet");
 	if (age == NULL || age->kind != SOPS_LIST || age->first == NULL)
 		return no_age_keys(metadata, err);
-	(void)error_set(err, ERROR_INVALID, "no usable age key");
 	for (const struct sops_node *entry = age->first; entry != NULL; entry = entry->next) {
 		const struct sops_node *sealed = sops_get(entry, "enc");
 
+		buf_reset(&plain);
 		if (sealed == NULL || sealed->kind != SOPS_STRING)
 			continue;
-		buf_reset(&plain);
-		if (age_decrypt(sealed->text, sealed->len, keys, &plain, err) < 0)
+		if (age_decrypt(sealed->text, sealed->len, keys, &plain, err) < 0) {
+			/* Another entry may open it; if none does, damage is the better reason. */
+			if (err->code != ERROR_INVALID)
+				damage = *err;
 			continue;
+		}
 		if (plain.len != SOPS_KEY_LEN)
 			return error_set(err, ERROR_BAD_DATA, "its data key has %zu bytes, not %d",
 					 plain.len, SOPS_KEY_LEN);
 		memcpy(ret, plain.data, SOPS_KEY_LEN);
 		return 0;
 	}
+	if (damage.code == ERROR_NONE)
+		return no_usable_key(age, keys, err);
+	*err = damage;
 	return error_wrap(err, "its data key cannot be decrypted");
 }
 

@@ -499,6 +499,18 @@ static int on_event(struct reader *r, const yaml_event_t *event, struct error *e
 	}
 }
 
+/* What never ends is noticed at the end of the text; people look where it began. */
+static int not_yaml(const yaml_parser_t *parser, struct error *err)
+{
+	const char *problem = parser->problem != NULL ? parser->problem : "unknown";
+	size_t line = parser->problem_mark.line, began = parser->context_mark.line;
+
+	if (parser->context == NULL || began == line)
+		return error_set(err, ERROR_BAD_DATA, "line %zu: not YAML: %s", line + 1, problem);
+	return error_set(err, ERROR_BAD_DATA, "line %zu: not YAML: %s %s that began in line %zu",
+			 line + 1, problem, parser->context, began + 1);
+}
+
 static int read_events(struct reader *r, struct error *err)
 {
 	for (;;) {
@@ -507,9 +519,7 @@ static int read_events(struct reader *r, struct error *err)
 		int status;
 
 		if (yaml_parser_parse(&r->parser, &event) == 0)
-			return error_set(err, ERROR_BAD_DATA, "line %zu: not YAML: %s",
-					 r->parser.problem_mark.line + 1,
-					 r->parser.problem != NULL ? r->parser.problem : "unknown");
+			return not_yaml(&r->parser, err);
 		last = event.type == YAML_STREAM_END_EVENT;
 		status = on_event(r, &event, err);
 		yaml_event_delete(&event);

@@ -131,10 +131,9 @@ int secrets_get(const struct secrets_arguments *arguments, struct error *err)
 	AUTO(sops_document_free) struct sops_document document = { .file = NULL };
 	AUTO(buf_deinit) struct buf out = BUF_INIT(2 * SOPS_DOCUMENT_MAX);
 	AUTO(freep) char *file = secrets_file_find(arguments->file, err);
-	AUTO(closep) int lock = -1;
 	const struct sops_node *node;
 
-	if (file == NULL || secrets_file_open(file, &document, &lock, err) < 0)
+	if (file == NULL || secrets_file_read(file, &document, err) < 0)
 		return -1;
 	node = sops_document_find(&document, arguments->name, err);
 	if (node == NULL)
@@ -170,9 +169,8 @@ int secrets_list(const struct secrets_arguments *arguments, struct error *err)
 	AUTO(sops_document_free) struct sops_document document = { .file = NULL };
 	AUTO(buf_deinit) struct buf out = BUF_INIT(2 * SOPS_DOCUMENT_MAX);
 	AUTO(freep) char *file = secrets_file_find(arguments->file, err);
-	AUTO(closep) int lock = -1;
 
-	if (file == NULL || secrets_file_open(file, &document, &lock, err) < 0)
+	if (file == NULL || secrets_file_read(file, &document, err) < 0)
 		return -1;
 	put_names(&out, document.tree.root);
 	if (buf_check(&out, "the list of names", err) < 0)
@@ -221,12 +219,24 @@ static int read_dotenv(struct sops_tree *tree, const struct buf *text, struct er
 	return status;
 }
 
-static int read_plain(struct sops_tree *tree, enum sops_format format, const struct buf *text,
-		      const char *file, struct error *err)
+static int read_plain(struct sops_tree *tree, const struct secrets_arguments *arguments,
+		      const struct buf *text, struct error *err)
 {
+	enum sops_format format = format_of(arguments, arguments->name);
+	const char *file = strcmp(arguments->name, "-") == 0 ? "standard input" : arguments->name;
+	int status;
+
 	if (format != SOPS_DOTENV)
-		return sops_tree_read(tree, format, text->data, text->len, file, err);
-	return read_dotenv(tree, text, err) < 0 ? error_wrap(err, "%s", file) : 0;
+		status = sops_tree_read(tree, format, text->data, text->len, file, err);
+	else
+		status = read_dotenv(tree, text, err) < 0 ? error_wrap(err, "%s", file) : 0;
+	if (status < 0 && format == SOPS_YAML && !arguments->format_given) {
+		struct error told = *err;
+
+		return error_set(err, told.code, "%s (read as YAML; --format says otherwise)",
+				 told.text);
+	}
+	return status;
 }
 
 int secrets_import(const struct secrets_arguments *arguments, struct error *err)
@@ -236,10 +246,9 @@ int secrets_import(const struct secrets_arguments *arguments, struct error *err)
 	AUTO(buf_deinit) struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX);
 	AUTO(freep) char *file = secrets_file_find(arguments->file, err);
 	AUTO(closep) int lock = -1;
-	enum sops_format format = format_of(arguments, arguments->name);
 
 	if (file == NULL || secrets_text_read(arguments->name, &text, err) < 0 ||
-	    read_plain(&tree, format, &text, arguments->name, err) < 0 ||
+	    read_plain(&tree, arguments, &text, err) < 0 ||
 	    secrets_file_open(file, &document, &lock, err) < 0 ||
 	    sops_document_merge(&document, tree.root, err) < 0)
 		return -1;
@@ -269,9 +278,8 @@ int secrets_decrypt(const struct secrets_arguments *arguments, struct error *err
 	char *file =
 		secrets_file_find(arguments->name != NULL ? arguments->name : arguments->file, err);
 	enum sops_format format = format_of(arguments, file != NULL ? file : "");
-	AUTO(closep) int lock = -1;
 
-	if (file == NULL || secrets_file_open(file, &document, &lock, err) < 0 ||
+	if (file == NULL || secrets_file_read(file, &document, err) < 0 ||
 	    sops_document_write(&document, format, &out, err) < 0)
 		return -1;
 	return write_out(buf_string(&out), out.len, err);

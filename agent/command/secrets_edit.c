@@ -4,12 +4,14 @@
  * is done. The encrypted file stays locked meanwhile, so that a set from elsewhere is not
  * overwritten.
  */
-#include <dirent.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -25,18 +27,20 @@ struct scratch {
 	char *file;
 };
 
+static int remove_entry(const char *path, const struct stat *about, int type, struct FTW *where)
+{
+	(void)about;
+	(void)type;
+	(void)where;
+	(void)remove(path);
+	return 0;
+}
+
+/* What the editor left beside the file goes as well, folders of its own included. */
 static void scratch_free(struct scratch *scratch)
 {
-	DIR *folder = scratch->folder != NULL ? opendir(scratch->folder) : NULL;
-	const struct dirent *entry;
-
-	/* What the editor left beside it goes as well. */
-	while (folder != NULL && (entry = readdir(folder)) != NULL)
-		(void)unlinkat(dirfd(folder), entry->d_name, 0);
-	if (folder != NULL)
-		(void)closedir(folder);
 	if (scratch->folder != NULL)
-		(void)rmdir(scratch->folder);
+		(void)nftw(scratch->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	free(scratch->folder);
 	free(scratch->file);
 }
@@ -163,6 +167,14 @@ static bool try_again(const struct error *err)
 	return false;
 }
 
+static bool is_blank(const struct buf *text)
+{
+	for (size_t i = 0; i < text->len; i++)
+		if (!isspace((unsigned char)text->data[i]))
+			return false;
+	return true;
+}
+
 static int take_edit(const struct sops_document *before, const char *file, const struct buf *text,
 		     struct error *err)
 {
@@ -194,6 +206,10 @@ int secrets_edit(const char *file, struct error *err)
 		if (edited.len == plain.len &&
 		    memcmp(buf_string(&edited), buf_string(&plain), plain.len) == 0)
 			return 0;
+		if (is_blank(&edited) && !is_blank(&plain))
+			return error_set(err, ERROR_BAD_DATA,
+					 "the editor left nothing, so nothing was changed; `agent "
+					 "secrets rm` removes values");
 		if (take_edit(&document, file, &edited, err) == 0)
 			return 0;
 		if (!try_again(err))

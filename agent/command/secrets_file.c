@@ -145,28 +145,48 @@ int secrets_keys_read(struct age_identities *keys, bool make, bool *made, struct
 
 /* --- the file --- */
 
+static int open_file(const char *file, struct error *err)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd >= 0)
+		return fd;
+	(void)error_errno(err, errno, "%s", file);
+	if (err->code == ERROR_NOT_FOUND)
+		(void)error_set(err, ERROR_INVALID,
+				"%s is not there; `agent secrets init -f %s` makes it", file, file);
+	return -1;
+}
+
+/* Who waits says so: the other may be an editor that somebody left open. */
+static int wait_for_lock(int fd, const char *file, struct error *err)
+{
+	int locked = flock(fd, LOCK_EX | LOCK_NB);
+
+	if (locked < 0 && errno == EWOULDBLOCK) {
+		(void)fprintf(stderr,
+			      "agent: %s is being changed by another `agent secrets`; waiting for "
+			      "its end\n",
+			      file);
+		do
+			locked = flock(fd, LOCK_EX);
+		while (locked < 0 && errno == EINTR);
+	}
+	return locked == 0 ? 0 : error_errno(err, errno, "lock of %s", file);
+}
+
 /* A file is replaced by renaming another over it, so the lock counts only while it is the one with
  * the name. */
 static int lock_file(const char *file, struct error *err)
 {
 	for (;;) {
-		AUTO(closep) int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		AUTO(closep) int fd = open_file(file, err);
 		struct stat mine, named;
-		int locked;
 
-		if (fd < 0) {
-			(void)error_errno(err, errno, "%s", file);
-			return err->code == ERROR_NOT_FOUND
-				       ? error_set(err, ERROR_INVALID,
-						   "%s is not there; `agent secrets init` makes it",
-						   file)
-				       : -1;
-		}
-		do
-			locked = flock(fd, LOCK_EX);
-		while (locked < 0 && errno == EINTR);
-		if (locked < 0 || fstat(fd, &mine) < 0)
-			return error_errno(err, errno, "lock of %s", file);
+		if (fd < 0 || wait_for_lock(fd, file, err) < 0)
+			return -1;
+		if (fstat(fd, &mine) < 0)
+			return error_errno(err, errno, "%s", file);
 		if (stat(file, &named) == 0 && named.st_ino == mine.st_ino &&
 		    named.st_dev == mine.st_dev) {
 			int kept = fd;
@@ -177,19 +197,31 @@ static int lock_file(const char *file, struct error *err)
 	}
 }
 
-int secrets_file_open(const char *file, struct sops_document *document, int *lock,
-		      struct error *err)
+static int read_document(const char *file, struct sops_document *document, struct error *err)
 {
 	AUTO(age_identities_free) struct age_identities keys = { .count = 0 };
 	AUTO(buf_deinit) struct buf text = BUF_INIT(SOPS_DOCUMENT_MAX);
 	bool made;
 
-	*lock = lock_file(file, err);
-	if (*lock < 0 || file_read(file, SOPS_DOCUMENT_MAX, false, &text, err) < 0 ||
+	if (file_read(file, SOPS_DOCUMENT_MAX, false, &text, err) < 0 ||
 	    secrets_keys_read(&keys, false, &made, err) < 0)
 		return -1;
 	return sops_document_open(document, sops_format_of(file), buf_string(&text), text.len, file,
 				  &keys, err);
+}
+
+int secrets_file_read(const char *file, struct sops_document *document, struct error *err)
+{
+	AUTO(closep) int fd = open_file(file, err);
+
+	return fd < 0 ? -1 : read_document(file, document, err);
+}
+
+int secrets_file_open(const char *file, struct sops_document *document, int *lock,
+		      struct error *err)
+{
+	*lock = lock_file(file, err);
+	return *lock < 0 ? -1 : read_document(file, document, err);
 }
 
 int secrets_file_save(struct sops_document *document, struct error *err)

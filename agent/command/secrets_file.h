@@ -21,7 +21,10 @@ int secrets_keys_read(struct age_identities *keys, bool make, bool *made,
 /* Where keys are looked for, for messages; owned by the caller. */
 char *secrets_keys_place(void);
 
-/* Opens the file for one process at a time: the lock goes with *lock. */
+/* Reads the file as it stands; nobody is waited for, since it is replaced whole. */
+int secrets_file_read(const char *file, struct sops_document *document, struct error *err) MUST_USE;
+
+/* Opens the file to change it, for one process at a time: the lock goes with *lock. */
 int secrets_file_open(const char *file, struct sops_document *document, int *lock,
 		      struct error *err) MUST_USE;
 
