@@ -271,13 +271,33 @@ static int take_secret(struct parts *parts, const struct json_node *node, const 
 	return 0;
 }
 
-static int take_document(struct parts *parts, const struct buf *text, const struct clock *clock,
-			 struct taken *taken, struct error *err)
+static void tell_ignored(const char *path, const struct error *err)
+{
+	log_warn("hand-over ignored, as if it were not there", LOG_STR("file", path), LOG_ERR(err));
+}
+
+/* A session that cannot be used is no reason to do without the others. */
+static void take_sessions(struct parts *parts, const struct json_node *list, const char *path,
+			  const struct clock *clock, struct taken *taken)
+{
+	struct error err;
+
+	for (const struct json_node *node = list != NULL ? list->first : NULL; node != NULL;
+	     node = node->next) {
+		if (take_session(parts, node, clock, &err) < 0)
+			tell_ignored(path, &err);
+		else
+			taken->sessions++;
+	}
+}
+
+static int take_document(struct parts *parts, const struct buf *text, const char *path,
+			 const struct clock *clock, struct taken *taken, struct error *err)
 {
 	const struct json_limits limits = { .depth = 8, .nodes = 1 << 20, .bytes = FILE_MAX };
 	AUTO(json_doc_freep)
 	struct json_doc *doc = json_doc_read(buf_string(text), text->len, &limits, err);
-	const struct json_node *root, *list;
+	const struct json_node *root, *secrets;
 
 	if (doc == NULL)
 		return -1;
@@ -285,13 +305,9 @@ static int take_document(struct parts *parts, const struct buf *text, const stru
 	if (json_integer(json_get(root, "schema"), 0) != SCHEMA)
 		return error_set(err, ERROR_INVALID, "its schema is not %d, which this version has",
 				 SCHEMA);
-	list = json_get(root, "sessions");
-	for (const struct json_node *node = list != NULL ? list->first : NULL; node != NULL;
-	     node = node->next, taken->sessions++)
-		if (take_session(parts, node, clock, err) < 0)
-			return -1;
-	list = json_get(root, "secrets");
-	for (const struct json_node *node = list != NULL ? list->first : NULL; node != NULL;
+	take_sessions(parts, json_get(root, "sessions"), path, clock, taken);
+	secrets = json_get(root, "secrets");
+	for (const struct json_node *node = secrets != NULL ? secrets->first : NULL; node != NULL;
 	     node = node->next)
 		if (take_secret(parts, node, clock, taken, err) < 0)
 			return -1;
@@ -310,11 +326,9 @@ void hand_over_take(struct parts *parts, const char *directory, const struct clo
 	found = read_file(buf_string(&path), &text, &err);
 	if (found == 0)
 		return;
-	if (found < 0 || take_document(parts, &text, clock, &taken, &err) < 0)
-		log_warn("hand-over ignored, as if it were not there",
-			 LOG_STR("file", buf_string(&path)), LOG_ERR(&err),
-			 LOG_NUM("sessions_taken", taken.sessions));
-	else
+	if (found < 0 || take_document(parts, &text, buf_string(&path), clock, &taken, &err) < 0)
+		tell_ignored(buf_string(&path), &err);
+	if (taken.sessions > 0)
 		log_info("hand-over taken up", LOG_STR("file", buf_string(&path)),
 			 LOG_NUM("sessions", taken.sessions), LOG_NUM("secrets", taken.secrets));
 }

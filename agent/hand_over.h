@@ -15,5 +15,5 @@ int hand_over_leave(const struct parts *parts, const char *directory, struct err
 
 /* Takes up what lies there for this very configuration, before the first tick, and removes it. What
  * cannot be used (another configuration's, ended, damaged, not ours alone) is told in one line of
- * the log and is fetched as if nothing had been there. */
+ * the log, for each backend, and is fetched as if nothing had been there. */
 void hand_over_take(struct parts *parts, const char *directory, const struct clock *clock);

@@ -112,7 +112,7 @@ static int copy_program(const char *path, struct error *err)
 	if (errno == ENOSPC || errno == EDQUOT)
 		(void)error_errno(err, errno,
 				  "cannot copy into '%s', which needs room for %lld KiB", path,
-				  (long long)(program.st_size / 1024 + 1));
+				  (long long)program.st_size / 1024 + 1);
 	else
 		(void)error_errno(err, errno, "cannot write '%s/" PROGRAM "'", path);
 	(void)unlinkat(directory, PROGRAM_NEW, 0);

@@ -661,3 +661,25 @@ def test_a_signal_to_another_user_needs_one_capability(bao, user_agent, volume):
     finally:
         application.kill()
         application.wait()
+
+
+def test_one_backend_that_changed_costs_the_other_nothing(bao, pod, influx, memory, tmp_path):
+    sidecar = leasing(bao, pod, influx, memory)
+    again = bao.approle("pod-again", LEASED_POLICY, str(tmp_path))
+    sidecar.config["backends"]["again"] = {
+        "type": "vault",
+        "address": bao.address,
+        "auth": {"method": "approle", "role_id_file": again[0], "secret_id_file": again[1]},
+    }
+    sidecar.config["secrets"]["other"] = {"backend": "again", "path": "database/creds/short"}
+    sidecar.write(sidecar.config)
+    made = len(influx.made)
+    assert sidecar.run("serve", "--once", "--timeout", "20s").returncode == 0
+    user, other, before = sidecar.read("creds/username"), sidecar.read("other/username"), len(bao.requests())
+    sidecar.config["backends"]["again"]["tls"] = {"server_name": "elsewhere"}
+    sidecar.write(sidecar.config)
+    sidecar.start().wait_ready()
+    wait_until(lambda: sidecar.read("other/username") != other, what="a credential of the new session")
+    assert sidecar.read("creds/username") == user and len(influx.made) == made + 3
+    assert sum("login" in path for path in paths_since(bao, before)) == 1
+    assert sidecar.read_log().count("hand-over ignored") == 1 and "sessions=1" in sidecar.read_log()
