@@ -31,6 +31,8 @@ struct launch_plan {
 	bool pristine; /* the child gets PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ PWD and its
 			  secrets */
 	bool strict;   /* a secret may not replace a variable that is there */
+	bool no_env;   /* what the broker hands over says that something changed, and is no variable
+			*/
 	int64_t timeout_ms; /* for the first environment; the broker keeps to it, the launcher makes
 			       sure. 0: none */
 	bool hooks_only;    /* `serve`: no child; the launcher only runs commands for the broker */

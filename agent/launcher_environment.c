@@ -86,7 +86,7 @@ static int merge(struct child_environment *ret, char **base, const struct launch
 		const struct child_value *item = &ret->values[i];
 		size_t len = (size_t)(item->bytes - item->name) - 1, at = 0;
 
-		if (item->file)
+		if (item->file || plan->no_env)
 			continue;
 		while (at < kept && !same_name(ret->vector[at], item->name, len))
 			at++;

@@ -24,6 +24,7 @@ struct run_file {
 
 struct run_request {
 	bool all;	     /* every field of every secret; else config->variables */
+	bool none;	     /* no variable: the command is told of changes alone */
 	struct strings only; /* names of variables or of secrets; count 0: no restriction */
 	struct run_literal *literals;
 	size_t literal_count;

@@ -134,7 +134,8 @@ static bool is_chosen(const struct strings *only, const char *secret, const char
 /* Every field of every secret: nothing explicit leaves anything out. */
 static bool gives_all(const struct config *config, const struct run_request *request)
 {
-	return request->all || (config->variable_count == 0 && request->file_count == 0);
+	return !request->none &&
+	       (request->all || (config->variable_count == 0 && request->file_count == 0));
 }
 
 bool variables_need(const struct config *config, const struct run_request *request,
@@ -149,7 +150,7 @@ bool variables_need(const struct config *config, const struct run_request *reque
 		if (strcmp(config->variables[i].secret, secret) == 0 &&
 		    is_chosen(only, secret, config->variables[i].variable))
 			return true;
-	if (!gives_all(config, request))
+	if (!gives_all(config, request) && !request->none)
 		return false;
 	/* A name of --only that is no secret's may be a variable of any. */
 	for (size_t i = 0; i < only->count; i++)
@@ -468,6 +469,31 @@ static int add_literals(struct variables *list, const struct run_request *reques
 	return 0;
 }
 
+/* For a command that reads files and wants to hear of changes: a fingerprint stands for a secret.
+ */
+static int add_fingerprints(struct variables *list, const struct store *store,
+			    const struct config *config, const struct run_request *request,
+			    struct error *err)
+{
+	for (size_t i = 0; i < store->count; i++) {
+		const char *name = store->entries[i].spec->name;
+		const struct secret_version *version;
+		char fingerprint[VERSION_ID_MAX];
+		struct secret *value;
+
+		if (may_be_missing(store, name) || !variables_need(config, request, name))
+			continue;
+		version = version_of(store, name, err);
+		if (version == NULL)
+			return error_wrap(err, "secret '%s'", name);
+		secret_version_fingerprint(version, fingerprint);
+		value = secret_new(fingerprint, strlen(fingerprint), err);
+		if (value == NULL || add(list, name, value, false, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int check_only(const struct variables *list, const struct config *config,
 		      const struct strings *only, struct error *err)
 {
@@ -489,7 +515,8 @@ int variables_compute(const struct store *store, const struct config *config,
 {
 	AUTO(variables_free) struct variables list = { 0 };
 
-	if (add_explicit(&list, store, config, request, err) < 0)
+	if (request->none ? add_fingerprints(&list, store, config, request, err) < 0
+			  : add_explicit(&list, store, config, request, err) < 0)
 		return -1;
 	if (gives_all(config, request) && add_all(&list, store, config, request, err) < 0)
 		return -1;

@@ -106,7 +106,7 @@ static void hash_part(crypto_generichash_state *state, const void *bytes, size_t
 	(void)crypto_generichash_update(state, bytes, len);
 }
 
-void secret_version_identify(struct secret_version *version)
+void secret_version_fingerprint(const struct secret_version *version, char ret[VERSION_ID_MAX])
 {
 	const struct secret *key = identity_key();
 	crypto_generichash_state state;
@@ -123,8 +123,13 @@ void secret_version_identify(struct secret_version *version)
 	}
 	(void)crypto_generichash_final(&state, hash, sizeof(hash));
 	for (size_t i = 0; i < IDENTITY_BYTES; i++)
-		(void)snprintf(version->id + 2 * i, 3, "%02x", hash[i]);
+		(void)snprintf(ret + 2 * i, 3, "%02x", hash[i]);
 	wipe(&state, sizeof(state));
+}
+
+void secret_version_identify(struct secret_version *version)
+{
+	secret_version_fingerprint(version, version->id);
 }
 
 const struct field *secret_version_field(const struct secret_version *version, const char *name)

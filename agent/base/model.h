@@ -16,6 +16,9 @@
 #define FIELD_VALUE_MAX ((size_t)64 << 10)
 #define FIELD_COUNT_MAX 10000
 
+/* Of a version's id, with its NUL. */
+#define VERSION_ID_MAX 24
+
 enum lease_kind {
 	LEASE_NONE,  /* static: fetched again every `refresh` */
 	LEASE_TIMED, /* ends with `duration_ms`; may be renewable; `id` names it at the server */
@@ -45,8 +48,8 @@ struct field {
 /* The named fields of one secret at one moment. Immutable once it is in the store; counted. */
 struct secret_version {
 	size_t refs;
-	char id[24]; /* KV v2's number, else 16 hex digits that tell nothing: BLAKE2b keyed anew at
-			each start */
+	char id[VERSION_ID_MAX]; /* KV v2's number, else 16 hex digits that tell nothing: BLAKE2b
+			keyed anew at each start */
 	struct lease lease;
 	struct stamp fetched; /* when its reply came */
 	size_t count;
@@ -69,6 +72,9 @@ int secret_version_add_bytes(struct secret_version *version, const char *name, e
 
 /* Sets `id` from the fields' names, types and values when the backend gave none. */
 void secret_version_identify(struct secret_version *version);
+
+/* The same for equal contents while this process lives, whatever the backend calls the version. */
+void secret_version_fingerprint(const struct secret_version *version, char ret[VERSION_ID_MAX]);
 
 /* NULL when there is no such field. */
 const struct field *secret_version_field(const struct secret_version *version, const char *name);

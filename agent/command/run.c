@@ -26,6 +26,7 @@ enum {
 	KEY_FILE,
 	KEY_ENV_FILE,
 	KEY_ONLY,
+	KEY_NO_ENV,
 	KEY_PRISTINE,
 	KEY_STRICT,
 	KEY_MASK,
@@ -52,6 +53,10 @@ static const struct argp_option options[] = {
 	{ "env-file", KEY_ENV_FILE, "FILE", 0,
 	  "NAME=value lines; a value that is a reference is fetched; - is standard input", 0 },
 	{ "only", KEY_ONLY, "NAMES", 0, "Give these secrets or variables and no others (a,b)", 0 },
+	{ "no-env", KEY_NO_ENV, NULL, 0,
+	  "Give no variable: with --watch, for a command that reads its secrets from files or the "
+	  "socket",
+	  0 },
 	{ "pristine", KEY_PRISTINE, NULL, 0,
 	  "Of the environment keep PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ PWD alone", 0 },
 	{ "strict", KEY_STRICT, NULL, 0, "An error when a secret would replace a variable", 0 },
@@ -143,6 +148,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case KEY_ONLY:
 		must(state, "only", add_names(&arguments->request.only, argument, &err), &err);
 		return 0;
+	case KEY_NO_ENV:
+		arguments->request.none = true;
+		arguments->plan.no_env = true;
+		return 0;
 	case KEY_PRISTINE:
 		arguments->plan.pristine = true;
 		return 0;
@@ -164,6 +173,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		if (arguments->plan.argv == NULL)
 			argp_error(state,
 				   "no command: agent run [OPTION...] -- COMMAND [ARGUMENT...]");
+		if (arguments->request.none &&
+		    arguments->env.count + arguments->env_files.count > 0)
+			argp_error(state, "--no-env excludes --env and --env-file");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -206,7 +218,10 @@ static int collect(struct arguments *arguments, struct config *config, bool decl
 	if (!declared && config->secret_count == 0 && arguments->env_files.count == 0 &&
 	    use_nearest_file(config, request, err) < 0)
 		return -1;
-	if (config->variable_count == 0 && request->file_count == 0 && config->secret_count > 0)
+	if (request->none)
+		run_forget_variables(config);
+	else if (config->variable_count == 0 && request->file_count == 0 &&
+		 config->secret_count > 0)
 		request->all = true;
 	if (request->max_stale_ms >= 0)
 		config->max_stale_ms = request->max_stale_ms;

@@ -243,6 +243,25 @@ def test_watch_signal_tells_the_command_when_its_file_is_new(serve, run, watchin
     assert not os.path.lexists(file)
 
 
+def test_no_env_gives_nothing_and_still_tells_of_changes(serve, run, watching):
+    sidecar = serve()
+    running = watching(sidecar.socket, "signal:HUP", "--no-env")
+    running.wait_shown("started\n")
+    sidecar.stop(signal.SIGKILL)
+    running.wait_said("cannot be asked")
+    sidecar.start().wait_ready()
+    wait_watched(sidecar)
+    assert running.shown() == "started\n"  # the same contents, told by another agent
+    set_secret(run, "db.password", "second")
+    running.wait_shown("started\ntold\n")
+    assert running.end() == 0
+
+
+def test_no_env_and_env_exclude_each_other(serve, run):
+    result = run("run", "--socket", serve().socket, "--no-env", "--env", "A=db.password", "--", "true")
+    assert result.returncode == 64 and "--no-env excludes --env" in result.stderr
+
+
 def test_what_the_command_was_not_given_does_not_disturb_it(serve, run, watching):
     sidecar = serve()
     running = watching(sidecar.socket, "restart", "--env", "PASSWORD=db.password")
