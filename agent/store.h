@@ -31,7 +31,8 @@ struct store_entry {
 };
 
 struct store {
-	struct store_entry *entries; /* in the configuration's order */
+	struct store_entry *entries;  /* in the configuration's order */
+	struct store_entry **by_name; /* the same, for store_find */
 	size_t count;
 	uint64_t generation; /* counts batches of versions */
 };

@@ -297,12 +297,49 @@ static int carry_entry(struct file_set *set, const struct config_files *config, 
 	return 0;
 }
 
-static bool first_of_secret(const struct config_files *config, size_t entry)
+/* The entries of one secret, in the configuration's order. */
+struct entry_chain {
+	size_t next; /* the secret's next entry; entry_count: none */
+	bool first;
+};
+
+struct named_entry {
+	const char *secret;
+	size_t entry;
+};
+
+static int compare_entries(const void *one, const void *other)
 {
-	for (size_t i = 0; i < entry; i++)
-		if (strcmp(config->entries[i].secret, config->entries[entry].secret) == 0)
-			return false;
-	return true;
+	const struct named_entry *left = one, *right = other;
+	int order = strcmp(left->secret, right->secret);
+
+	return order != 0 ? order : (left->entry > right->entry) - (left->entry < right->entry);
+}
+
+/* One for each entry of the configuration; the caller frees them. */
+static struct entry_chain *chain_entries(const struct config_files *config, struct error *err)
+{
+	size_t count = config->entry_count;
+	AUTO(freep) struct named_entry *sorted = calloc(count + 1, sizeof(*sorted));
+	struct entry_chain *chain = calloc(count + 1, sizeof(*chain));
+
+	if (sorted == NULL || chain == NULL) {
+		free(chain);
+		(void)error_no_memory(err);
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = (struct named_entry){ config->entries[i].secret, i };
+	qsort(sorted, count, sizeof(*sorted), compare_entries);
+	for (size_t i = 0; i < count; i++)
+		chain[i] = (struct entry_chain){ .next = count, .first = true };
+	for (size_t i = 1; i < count; i++) {
+		if (strcmp(sorted[i - 1].secret, sorted[i].secret) != 0)
+			continue;
+		chain[sorted[i - 1].entry].next = sorted[i].entry;
+		chain[sorted[i].entry].first = false;
+	}
+	return chain;
 }
 
 /* Not fetched by this process yet, for reasons that say nothing about whether we may have it. */
@@ -338,27 +375,25 @@ static bool try_entry(struct file_set *set, const struct config_files *config, s
 }
 
 /* Adds every entry of the secret that entry `first` names, or what stands of them. */
-static int add_secret(struct file_set *set, const struct config_files *config, size_t first,
-		      const struct store *store, int standing, struct files_problem *problems,
-		      size_t *problem_count, struct error *err)
+static int add_secret(struct file_set *set, const struct config_files *config,
+		      const struct entry_chain *chain, size_t first, const struct store *store,
+		      int standing, struct files_problem *problems, size_t *problem_count,
+		      struct error *err)
 {
-	const char *name = config->entries[first].secret;
-	const struct store_entry *stored = store_find(store, name);
+	const struct store_entry *stored = store_find(store, config->entries[first].secret);
+	size_t end = config->entry_count;
 	size_t before = set->count;
 	bool carry = stored != NULL && never_fetched(stored);
 
 	if (stored == NULL || (stored->version == NULL && !carry))
 		return 0;
-	for (size_t i = first; i < config->entry_count && !carry; i++)
-		if (strcmp(config->entries[i].secret, name) == 0)
-			carry = !try_entry(set, config, i, stored->version, problems,
-					   problem_count);
+	for (size_t i = first; i != end && !carry; i = chain[i].next)
+		carry = !try_entry(set, config, i, stored->version, problems, problem_count);
 	if (!carry)
 		return 0;
 	truncate_files(set, before);
-	for (size_t i = first; i < config->entry_count && standing >= 0; i++)
-		if (strcmp(config->entries[i].secret, name) == 0 &&
-		    carry_entry(set, config, i, standing, err) < 0)
+	for (size_t i = first; i != end && standing >= 0; i = chain[i].next)
+		if (carry_entry(set, config, i, standing, err) < 0)
 			return -1;
 	return 0;
 }
@@ -510,10 +545,14 @@ int file_set_build(struct file_set *set, const struct config_files *config,
 		   const struct store *store, int standing, struct files_problem *problems,
 		   size_t *problem_count, struct error *err)
 {
+	AUTO(freep) struct entry_chain *chain = chain_entries(config, err);
+
 	*problem_count = 0;
+	if (chain == NULL)
+		return -1;
 	for (size_t i = 0; i < config->entry_count; i++)
-		if (first_of_secret(config, i) &&
-		    add_secret(set, config, i, store, standing, problems, problem_count, err) < 0)
+		if (chain[i].first && add_secret(set, config, chain, i, store, standing, problems,
+						 problem_count, err) < 0)
 			return -1;
 	if (set->count > 0)
 		qsort(set->files, set->count, sizeof(*set->files), compare_files);
