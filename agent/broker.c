@@ -12,10 +12,11 @@
 #include "agent/parts.h"
 
 enum {
-	BATCH_MS = 20,	       /* versions that arrive within this time make one generation */
-	START_BATCH_MS = 1000, /* what is in flight at the start may hold a generation back this
-				  long: each is written whole, a thousand secrets must not be
-				  written every 20 ms */
+	BATCH_MS = 20, /* versions that arrive within this time make one generation */
+	/* Each generation is written whole, and the first should have all: what is in flight at the
+	 * start holds it back while others arrive, so long after the last and so long in all. */
+	START_QUIET_MS = 500,
+	START_MOST_MS = 5000,
 	REVOKE_MS = 2000,
 };
 
@@ -33,6 +34,7 @@ struct broker {
 	bool news;    /* something settled since the last batch */
 	bool changed; /* versions among it */
 	int64_t batch_at;
+	int64_t batch_latest; /* of a batch of the start */
 	unsigned revoking;
 	bool closing;
 	int64_t close_at;
@@ -50,17 +52,28 @@ static void wake(void *context)
 		loop_timer_set(broker->timer, clock_now(broker->setup.clock).boot_ms);
 }
 
+static void plan_batch(struct broker *broker)
+{
+	int64_t now = clock_now(broker->setup.clock).boot_ms;
+	bool first = broker->batch_at == DEADLINE_NEVER;
+
+	if (first)
+		broker->batch_latest = now + START_MOST_MS;
+	if (!broker->started)
+		broker->batch_at = deadline_earlier(now + START_QUIET_MS, broker->batch_latest);
+	else if (first)
+		broker->batch_at = now + BATCH_MS;
+}
+
 static void task_settled(void *context, struct task *task, bool changed)
 {
 	struct broker *broker = context;
-	int64_t now = clock_now(broker->setup.clock).boot_ms;
 
 	if (changed)
 		broker_views_published(broker->parts->views, task->entry);
 	broker->news = true;
 	broker->changed |= changed;
-	if (broker->batch_at == DEADLINE_NEVER)
-		broker->batch_at = now + (broker->started ? BATCH_MS : START_BATCH_MS);
+	plan_batch(broker);
 	wake(broker);
 }
 
@@ -267,7 +280,8 @@ int broker_reconfigure(struct broker *broker, const struct config *config, struc
 	 * published. */
 	broker->first_batch_done = false;
 	broker->started = false;
-	broker->batch_at = clock_now(broker->setup.clock).boot_ms + START_BATCH_MS;
+	broker->batch_at = DEADLINE_NEVER;
+	plan_batch(broker);
 	broker->news = true;
 	wake(broker);
 	return 0;

@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import threading
 import time
 
 import pytest
 
 from conftest import wait_until
+from relay import Relay
 from sidecar import MOUNT_POLICY, READ_POLICY, Sidecar, approle_config
 
 
@@ -59,6 +61,32 @@ def test_costs_one_login_one_preflight_and_one_read_per_secret(bao, serve, tmp_p
     assert sum(path.startswith("secret/data/count/") for path in asked) == 20
     assert len(asked) == 22, asked
     assert sidecar.stop() == 0
+
+
+def test_secrets_that_keep_arriving_make_one_generation_and_one_that_hangs_holds_none_back(bao, serve, tmp_path):
+    for number in range(80):
+        bao.put(f"slow/s{number}", value=f"v{number}")
+    role = bao.approle("slow", READ_POLICY, str(tmp_path))
+    config = approle_config(bao, tmp_path, role, {f"s{number}": kv(f"slow/s{number}", refresh="1h") for number in range(80)})
+    before, let_go = Relay(bao.port), threading.Event()
+
+    def slowly(path, status, body):
+        time.sleep(0.2)
+        if path.endswith("/s7"):
+            let_go.wait(10)
+        return status, body
+
+    before.change = slowly
+    config["backends"]["vault"]["address"] = before.address
+    sidecar = serve(config)
+    data = os.path.join(sidecar.files, "..data")
+    wait_until(lambda: os.path.islink(data), what="the first generation")
+    assert sorted(os.listdir(data)) == sorted(f"s{number}" for number in range(80) if number != 7)
+    let_go.set()
+    sidecar.wait_file("s7/value", "v7")
+    assert os.readlink(data) == "..gen-000002"
+    assert sidecar.stop() == 0
+    before.close()
 
 
 def test_a_changed_secret_arrives_and_an_unchanged_one_is_left_alone(bao, serve, tmp_path):
