@@ -45,11 +45,13 @@ CFLAGS  += -std=gnu17 $(OPTIMISE) $(WARNINGS) $(HARDENING)
 LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed $(SANITIZE)
 LDLIBS  += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) $(LLHTTP_LIB)
 
+# Worktrees with other recipes have other libraries.
+STATIC_CURL := $(CACHE)/static-curl-$(firstword $(shell cksum deploy/static-curl))
 ifneq ($(STATIC),)
-CPPFLAGS := -I$(CACHE)/static-curl/include -DCURL_STATICLIB $(CPPFLAGS)
+CPPFLAGS := -I$(STATIC_CURL)/include -DCURL_STATICLIB $(CPPFLAGS)
 CFLAGS   += -ffunction-sections -fdata-sections
 LDFLAGS  := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs -Wl,--gc-sections -Wl,--no-warnings -s
-BUILT_LIBRARIES := $(CACHE)/static-curl/lib/libcurl.a
+BUILT_LIBRARIES := $(STATIC_CURL)/lib/libcurl.a
 LDLIBS   := $(BUILT_LIBRARIES) -luv_a -ljansson -lsodium -lyaml -lssl -lcrypto -lcares \
 	    -lpthread -ldl $(LLHTTP_LIB)
 endif
@@ -175,7 +177,6 @@ demo: all ## build, and show the main job in ten lines
 
 # The static program of the images: the distribution's own static libraries, and a small libcurl on c-ares.
 STATIC_PACKAGES := libc-ares-dev autoconf automake libtool dpkg-dev patch ca-certificates
-STATIC_CURL := $(CACHE)/static-curl
 .PHONY: static-deps static
 static-deps: deps
 	@tests/tools/install $(STATIC_PACKAGES)

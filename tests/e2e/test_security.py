@@ -83,10 +83,10 @@ def tokens(pid):
     return [(name, match.group()) for name, content in outside_arena(pid) for match in TOKEN.finditer(content)]
 
 
-def settled_copies(pid, *values):
-    """A transfer may be in flight when we look: what is there twice, half a second apart, stays."""
+def settled(look, *arguments):
+    """A transfer may be in flight when we look: what is there each time, half a second apart, stays."""
     for _ in range(6):
-        found = copies(pid, *values)
+        found = look(*arguments)
         if not found:
             return []
         time.sleep(0.5)
@@ -203,8 +203,8 @@ def test_values_and_tokens_are_in_the_arena_alone(bao, relay, serve, tmp_path, s
     assert sidecar.get("/v1/secrets/kept/password")[1] == value.encode()
     assert value in sidecar.get("/v1/secrets/kept")[1].decode()
     assert copies(pid, f"{place}/kept"), "what is not secret is found: the search works"
-    assert settled_copies(pid, value, credential) == []
-    assert tokens(pid) == []
+    assert settled(copies, pid, value, credential) == []
+    assert settled(tokens, pid) == []
 
     spoiled = set()
 
@@ -221,13 +221,13 @@ def test_values_and_tokens_are_in_the_arena_alone(bao, relay, serve, tmp_path, s
     wait_until(lambda: len(spoiled) == len(GARBAGE), what="every kind of garbage to be asked for")
     for number in range(len(GARBAGE)):
         wait_until(lambda: sidecar.secret(f"garbage{number}")["error"], what=f"an error of garbage{number}")
-    assert settled_copies(pid, value, broken, credential) == []
+    assert settled(copies, pid, value, broken, credential) == []
 
     bao.put(f"{place}/kept", password=new, nested={"deep": [new]})
     sidecar.wait_file("kept/password", new)
     assert sidecar.get("/v1/secrets/kept/password")[1] == new.encode()
-    assert settled_copies(pid, value, broken, new, credential) == []
-    assert tokens(pid) == []
+    assert settled(copies, pid, value, broken, new, credential) == []
+    assert settled(tokens, pid) == []
 
     said = public_words(sidecar, metrics) + sidecar.read_log().encode()
     for text in (value, broken, new, credential):
@@ -254,10 +254,10 @@ def test_an_encrypted_file_leaves_no_copies_and_no_key(run, serve, tmp_path):
     pid = sidecar.process.pid
     key = re.search(r"AGE-SECRET-KEY-1\w+", open(tmp_path / ".config/sops/age/keys.txt").read())[0]
     assert sidecar.get("/v1/secrets/app/key")[1] == old.encode()
-    assert settled_copies(pid, old, key) == []
+    assert settled(copies, pid, old, key) == []
     assert run("secrets", "set", "app.key", input=new).returncode == 0
     sidecar.wait_file("app/key", new)
-    assert settled_copies(pid, old, new, key) == []
+    assert settled(copies, pid, old, new, key) == []
     assert not any(form in public_words(sidecar) for form in forms(new) + forms(old))
     assert texts_with(new, str(tmp_path), sidecar.files) == []
     assert old not in sidecar.read_log() and new not in sidecar.read_log()
@@ -269,7 +269,7 @@ def test_an_encrypted_file_leaves_no_copies_and_no_key(run, serve, tmp_path):
     with open(tmp_path / "secrets.enc.yaml", "w") as file:
         file.write(spoiled)
     wait_until(lambda: sidecar.secret("app")["error"], what="the wrong MAC to be seen")
-    assert settled_copies(pid, old, new, key) == []
+    assert settled(copies, pid, old, new, key) == []
 
 
 def test_a_token_in_the_environment_leaves_it(bao, serve, tmp_path):
@@ -283,7 +283,7 @@ def test_a_token_in_the_environment_leaves_it(bao, serve, tmp_path):
     config["backends"]["vault"]["auth"] = {"method": "token"}
     sidecar = serve(config, environment={"BAO_TOKEN": token, "DATABASE_PASSWORD": stray}).wait_ready()
     pid = sidecar.process.pid
-    assert settled_copies(pid, token, stray) == []
+    assert settled(copies, pid, token, stray) == []
     environ = open(f"/proc/{pid}/environ", "rb").read()
     assert token.encode() not in environ and stray.encode() not in environ
     assert token not in sidecar.read_log() + sidecar.get("/v1/status")[1].decode()
