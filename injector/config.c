@@ -199,12 +199,9 @@ struct injector_config *injector_config_parse(const char *bytes, size_t len, con
 		reader_problem(&reader, where, "%s", err.text);
 		return NULL;
 	}
-	doc = yaml_doc_read(bytes, len, &YAML_CONFIG_LIMITS, &where, &err);
-	if (doc == NULL) {
-		reader_problem(&reader, where, "%s", err.text);
+	doc = reader_document(&reader, bytes, len);
+	if (doc == NULL)
 		return NULL;
-	}
-	reader.root = yaml_doc_root(doc);
 	config->file = reader_copy(&reader, file);
 	if (reader_expect(&reader, reader.root, YAML_IS_MAP, "the file") != NULL ||
 	    !reader.failed) {

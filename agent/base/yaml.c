@@ -19,10 +19,12 @@ enum { PAIRWISE_MOST = 8, SHOWN_MAX = 60 };
 struct yaml_doc {
 	struct pool pool;
 	const struct yaml_node *root;
+	struct yaml_node *repeated;
 };
 
 struct reader {
 	struct pool *pool;
+	struct yaml_node **repeated;
 	const char *source;
 	size_t len;
 	const struct yaml_limits *limits;
@@ -248,6 +250,45 @@ static int compare_keys(const void *one, const void *other)
 	return a->key_mark.column < b->key_mark.column ? -1 : 1;
 }
 
+/* Of what stands in both the first counts: one problem is told, not one for each member. */
+static void join_maps(struct yaml_node *map, struct yaml_node *added)
+{
+	for (struct yaml_node *node = added->first, *next; node != NULL; node = next) {
+		struct yaml_node **link = &map->first;
+
+		next = node->next;
+		while (*link != NULL && strcmp((*link)->key, node->key) != 0)
+			link = &(*link)->next;
+		if (*link == NULL) {
+			node->next = NULL;
+			*link = node;
+			map->count++;
+		} else if ((*link)->type == YAML_IS_MAP && node->type == YAML_IS_MAP) {
+			join_maps(*link, node);
+		}
+	}
+}
+
+static void collect_duplicates(const struct reader *reader, struct yaml_node *map)
+{
+	for (struct yaml_node *one = map->first; one != NULL; one = one->next) {
+		struct yaml_node **link = &one->next, *other;
+
+		while ((other = *link) != NULL) {
+			if (strcmp(one->key, other->key) != 0) {
+				link = &other->next;
+				continue;
+			}
+			*link = other->next;
+			map->count--;
+			other->next_repeated = *reader->repeated;
+			*reader->repeated = other;
+			if (one->type == YAML_IS_MAP && other->type == YAML_IS_MAP)
+				join_maps(one, other);
+		}
+	}
+}
+
 static int refuse_duplicates_sorted(const struct reader *reader, const struct yaml_node *map)
 {
 	AUTO(wipe_freep) const struct yaml_node **sorted = NULL;
@@ -328,7 +369,12 @@ static int read_children(struct reader *reader, struct yaml_node *node, unsigned
 		next = &child->next;
 		node->count++;
 	}
-	return node->type == YAML_IS_MAP ? refuse_duplicates(reader, node) : 0;
+	if (node->type != YAML_IS_MAP)
+		return 0;
+	if (!reader->limits->collect_repeated)
+		return refuse_duplicates(reader, node);
+	collect_duplicates(reader, node);
+	return 0;
 }
 
 /* What the three kinds of events share. */
@@ -419,6 +465,7 @@ static int read_document(struct yaml_doc *doc, const void *bytes, size_t len,
 	AUTO(reader_deinit)
 	struct reader reader = {
 		.pool = &doc->pool,
+		.repeated = &doc->repeated,
 		.source = bytes,
 		.len = len,
 		.limits = limits,
@@ -469,6 +516,11 @@ struct yaml_doc *yaml_doc_free(struct yaml_doc *doc)
 const struct yaml_node *yaml_doc_root(const struct yaml_doc *doc)
 {
 	return doc->root;
+}
+
+const struct yaml_node *yaml_doc_repeated(const struct yaml_doc *doc)
+{
+	return doc->repeated;
 }
 
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)

@@ -25,6 +25,9 @@ struct yaml_limits {
 	unsigned depth; /* nesting of lists and maps */
 	unsigned nodes; /* values and keys */
 	size_t bytes;	/* of the text */
+	/* A repeated key is no error: the first stays, and yaml_doc_repeated has the others. The
+	 * members of a repeated map are put into the first, so that they can be judged too. */
+	bool collect_repeated;
 };
 
 #define YAML_CONFIG_LIMITS ((struct yaml_limits){ .depth = 64, .nodes = 10000, .bytes = 4 << 20 })
@@ -42,6 +45,7 @@ struct yaml_node {
 	size_t count;	  /* children of a list or map */
 	struct yaml_node *first; /* first child */
 	struct yaml_node *next;	 /* next sibling */
+	struct yaml_node *next_repeated;
 };
 
 struct yaml_doc;
@@ -55,6 +59,9 @@ struct yaml_doc *yaml_doc_free(struct yaml_doc *doc); /* returns NULL */
 
 /* Never NULL: an empty document is one plain scalar of type null. */
 const struct yaml_node *yaml_doc_root(const struct yaml_doc *doc);
+
+/* The members whose key was there already, linked by next_repeated; NULL: none. */
+const struct yaml_node *yaml_doc_repeated(const struct yaml_doc *doc);
 
 /* The member of a map; NULL when `map` is NULL, not a map, or has none, so look-ups chain. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);

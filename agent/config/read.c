@@ -134,12 +134,9 @@ struct config *config_parse(const char *bytes, size_t len, const char *file,
 		reader_problem(&reader, where, "%s", err.text);
 		return config_free(reader.config);
 	}
-	doc = yaml_doc_read(bytes, len, &YAML_CONFIG_LIMITS, &where, &err);
-	if (doc == NULL) {
-		reader_problem(&reader, where, "%s", err.text);
+	doc = reader_document(&reader, bytes, len);
+	if (doc == NULL)
 		return config_free(reader.config);
-	}
-	reader.root = yaml_doc_root(doc);
 	reader.config->file = reader_copy(&reader, file);
 	read_root(&reader);
 	config_problems_sort(problems);

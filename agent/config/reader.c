@@ -28,6 +28,26 @@ void reader_problem(struct reader *reader, struct yaml_mark mark, const char *fo
 	config_problems_add(reader->problems, reader->file, mark.line, mark.column, text);
 }
 
+struct yaml_doc *reader_document(struct reader *reader, const char *bytes, size_t len)
+{
+	struct yaml_limits limits = YAML_CONFIG_LIMITS;
+	struct yaml_mark where = { 0 };
+	struct yaml_doc *doc;
+	struct error err;
+
+	limits.collect_repeated = true;
+	doc = yaml_doc_read(bytes, len, &limits, &where, &err);
+	if (doc == NULL) {
+		reader_problem(reader, where, "%s", err.text);
+		return NULL;
+	}
+	for (const struct yaml_node *node = yaml_doc_repeated(doc); node != NULL;
+	     node = node->next_repeated)
+		reader_problem(reader, node->key_mark, "the key '%.60s' is there twice", node->key);
+	reader->root = yaml_doc_root(doc);
+	return doc;
+}
+
 const char *reader_where(char where[WHERE_MAX], const char *parent, const char *name)
 {
 	(void)snprintf(where, WHERE_MAX, "%s%s%s", parent, parent[0] != '\0' ? "." : "", name);

@@ -31,6 +31,10 @@ struct reader_part {
 void reader_problem(struct reader *reader, struct yaml_mark mark, const char *format, ...)
 	PRINTF_LIKE(3, 4);
 
+/* Reads the text into reader->root; a key that is there twice is told like any other problem, so
+ * that it hides none. NULL after telling why it is no YAML. */
+struct yaml_doc *reader_document(struct reader *reader, const char *bytes, size_t len) MUST_USE;
+
 /* "secrets.db", or "db" at the root; the result lives in `where`. */
 const char *reader_where(char where[WHERE_MAX], const char *parent, const char *name);
 

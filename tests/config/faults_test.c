@@ -33,6 +33,18 @@ static const struct row yaml_rows[] = {
 	{ "log: { level: info }\n"
 	  "log: { level: warn }\n",
 	  "agent.yaml:2:1: the key 'log' is there twice\n" },
+	{ "secrets: { a: { backend: b, path: p, refersh: 1s } }\n"
+	  "backends: { b: { type: nowhere } }\n"
+	  "secrets: { a: { backend: b }, c: { backend: b, colour: red } }\n"
+	  "env: { X: c.y, X: nobody.z }\n"
+	  "max_stale: soon\n",
+	  "agent.yaml:1:38: unknown key 'refersh' in secrets.a (did you mean 'refresh'?)\n"
+	  "agent.yaml:2:24: backends.b.type: unknown backend type 'nowhere'\n"
+	  "agent.yaml:3:1: the key 'secrets' is there twice\n"
+	  "agent.yaml:3:48: unknown key 'colour' in secrets.c\n"
+	  "agent.yaml:4:16: the key 'X' is there twice\n"
+	  "agent.yaml:5:12: max_stale: 'soon' is not a duration: write it like 250ms, 10s, 5m or "
+	  "1h30m\n" },
 	{ "a: &x 1\n"
 	  "b: *x\n",
 	  "agent.yaml:1:4: anchors (&name) are not supported: write the value again\n" },
@@ -600,7 +612,7 @@ static const struct row several_rows[] = {
 	  "agent.yaml:7:15: log.level: 'x' is not one of error, warn, info, debug, trace\n" },
 };
 
-Test(config_faults, of_the_yaml_itself_stop_at_the_first)
+Test(config_faults, of_the_yaml_itself_are_told_at_their_place)
 {
 	check_rows(yaml_rows, ARRAY_SIZE(yaml_rows));
 }

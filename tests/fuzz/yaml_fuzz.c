@@ -36,13 +36,19 @@ static void visit(const struct yaml_node *node)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	AUTO(yaml_doc_freep) struct yaml_doc *doc = NULL;
+	struct yaml_limits limits = YAML_CONFIG_LIMITS;
 	struct yaml_mark where = { 0 };
 	struct error err;
 
-	doc = yaml_doc_read(bytes, len, &YAML_CONFIG_LIMITS, &where, &err);
+	limits.collect_repeated = len > 0 && bytes[0] == 'a';
+	doc = yaml_doc_read(bytes, len, &limits, &where, &err);
 	if (doc != NULL)
 		visit(yaml_doc_root(doc));
 	else if (where.line == 0 || where.line > len + 2)
 		abort();
+	for (const struct yaml_node *node = doc != NULL ? yaml_doc_repeated(doc) : NULL;
+	     node != NULL; node = node->next_repeated)
+		if (!limits.collect_repeated || node->key == NULL)
+			abort();
 	return 0;
 }
