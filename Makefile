@@ -107,6 +107,10 @@ $(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LLHTTP_OBJ
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -luv $(LLHTTP_LIB)
 
+$(BUILD)/tests/bench/injector/load: $(BUILD)/tests/bench/injector/load.o
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
+
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
@@ -201,6 +205,10 @@ bench: servers image ## measure against OpenBao's agent and sops; writes docs/be
 run-bench: $(BUILD)/agent/agent $(BENCH_PROGRAMS)
 	@BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} \
 		tests/bench/run $(BUILD)
+
+.PHONY: bench-injector
+bench-injector: program $(BUILD)/tests/bench/injector/load ## measure the webhook over TLS with 64 connections
+	@tests/bench/injector/run $(BUILD)/injector/injector $(BUILD)/tests/bench/injector/load
 
 .PHONY: docs check-docs
 docs: $(BUILD)/agent/agent ## write docs/configuration.md from the option tables

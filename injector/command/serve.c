@@ -32,12 +32,14 @@ enum {
 	KEY_CLIENT_CA,
 	KEY_DRAIN,
 	KEY_LOG_FORMAT,
+	KEY_LOG_LEVEL,
 	NAMES_MAX = 16,
 };
 
 struct arguments {
 	const char *config;
 	enum log_format log_format;
+	enum log_level log_level;
 	const char *server_version, *kubelet_version; /* NULL: asked for */
 	const char *names[NAMES_MAX + 1];	      /* of the certificate; ends with NULL */
 	size_t name_count;
@@ -90,14 +92,14 @@ static int read_duration(struct argp_state *state, const char *option, const cha
 	return EINVAL;
 }
 
-static int read_log_format(struct argp_state *state, const char *text, enum log_format *ret)
+/* Which of the words it is; argp prints what is wrong with it. */
+static unsigned read_choice(struct argp_state *state, const char *option, const char *text,
+			    const char *const *words)
 {
-	if (strcmp(text, "text") == 0)
-		*ret = LOG_TEXT;
-	else if (strcmp(text, "json") == 0)
-		*ret = LOG_JSON;
-	else
-		argp_error(state, "--log-format: '%s' is neither text nor json", text);
+	for (unsigned i = 0; words[i] != NULL; i++)
+		if (strcmp(words[i], text) == 0)
+			return i;
+	argp_error(state, "%s: '%s' is not possible", option, text);
 	return 0;
 }
 
@@ -139,7 +141,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		arguments->kubelet_version = argument;
 		return 0;
 	case KEY_LOG_FORMAT:
-		return read_log_format(state, argument, &arguments->log_format);
+		arguments->log_format =
+			(enum log_format)read_choice(state, "--log-format", argument,
+						     (const char *const[]){ "text", "json", NULL });
+		return 0;
+	case KEY_LOG_LEVEL:
+		arguments->log_level = (enum log_level)read_choice(
+			state, "--log-level", argument,
+			(const char *const[]){ "error", "warn", "info", "debug", NULL });
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", argument);
 		return EINVAL;
@@ -155,6 +165,8 @@ static const struct argp_option options[] = {
 	{ "drain", KEY_DRAIN, "DURATION", 0,
 	  "how long to go on serving after SIGTERM, for endpoints to spread (10s)", 0 },
 	{ "log-format", KEY_LOG_FORMAT, "FORMAT", 0, "text or json (text)", 0 },
+	{ "log-level", KEY_LOG_LEVEL, "LEVEL", 0,
+	  "error, warn, info or debug (info: one line for each pod injected or refused)", 0 },
 	{ 0, 0, 0, 0, "A certificate that somebody else renews:", 1 },
 	{ "cert", KEY_CERT, "FILE", 0, "the certificate to show, in PEM, with its chain", 1 },
 	{ "key", KEY_KEY, "FILE", 0, "its key", 1 },
@@ -273,6 +285,7 @@ static int run(int argc, char **argv)
 {
 	struct arguments arguments = {
 		.log_format = LOG_TEXT,
+		.log_level = LOG_INFO,
 		.request = { .listen = "[::]:8443",
 			     .rotation = { .ca_life_ms = ROTATION_CA_LIFE_MS,
 					   .leaf_life_ms = ROTATION_LEAF_LIFE_MS,
@@ -295,7 +308,7 @@ static int run(int argc, char **argv)
 	config = injector_load(arguments.config, &status);
 	if (config == NULL)
 		return status;
-	log_setup(LOG_INFO, arguments.log_format);
+	log_setup(arguments.log_level, arguments.log_format);
 	status = serve_run(&arguments.request, config, &err);
 	return status < 0 ? injector_fail(&err) : status;
 }
