@@ -176,7 +176,7 @@ static void write_answer(struct buf *answer, const char *uid, const struct mutat
 	}
 	if (mutation->verdict == MUTATE_INJECT) {
 		buf_puts(answer, ",\"patchType\":\"JSONPatch\",\"patch\":\"");
-		text_write_base64(answer, patch->data, patch->len);
+		text_write_base64_public(answer, patch->data, patch->len);
 		buf_putc(answer, '"');
 	}
 	write_warnings(answer, &mutation->warnings);

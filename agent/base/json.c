@@ -158,6 +158,17 @@ static int read_escape(struct reader *reader)
 	return 0;
 }
 
+/* How many bytes from here on stand for themselves: ASCII without quote, backslash and control
+ * characters. Most strings are nothing else. */
+static size_t plain_run(const char *at)
+{
+	size_t len = 0;
+
+	while ((unsigned char)at[len] - 0x20u < 0x60u && at[len] != '"' && at[len] != '\\')
+		len++;
+	return len;
+}
+
 /* At a quote. Decodes to reader->text; the source is NUL-terminated, so a look at the next byte is
  * always safe. */
 static int read_string(struct reader *reader, const char **ret, size_t *ret_len)
@@ -166,7 +177,13 @@ static int read_string(struct reader *reader, const char **ret, size_t *ret_len)
 	uint32_t character;
 	size_t size;
 
-	for (reader->at++; *reader->at != '"';) {
+	for (reader->at++;;) {
+		size = plain_run(reader->at);
+		memcpy(reader->text, reader->at, size);
+		reader->text += size;
+		reader->at += size;
+		if (*reader->at == '"')
+			break;
 		if (*reader->at == '\\') {
 			if (read_escape(reader) < 0)
 				return -1;

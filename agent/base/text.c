@@ -355,6 +355,12 @@ static void write_json_control(struct buf *buf, uint32_t character)
 		buf_printf(buf, "\\u%04x", character);
 }
 
+/* Plain ASCII, which most of all text is. */
+static bool stands_for_itself(unsigned char byte)
+{
+	return byte - 0x20u < 0x60u && byte != '"' && byte != '\\';
+}
+
 void text_write_json(struct buf *buf, const void *bytes, size_t len)
 {
 	const char *at = bytes, *end = at + len, *plain = at;
@@ -363,6 +369,9 @@ void text_write_json(struct buf *buf, const void *bytes, size_t len)
 
 	buf_putc(buf, '"');
 	for (; at < end; at += size) {
+		size = 1;
+		if (stands_for_itself((unsigned char)*at))
+			continue;
 		size = text_read_character(at, (size_t)(end - at), &character);
 		if (size > 0 && character >= 0x20 && character != '"' && character != '\\')
 			continue;
@@ -396,6 +405,29 @@ static void write_base64(struct buf *buf, const void *bytes, size_t len, int var
 void text_write_base64(struct buf *buf, const void *bytes, size_t len)
 {
 	write_base64(buf, bytes, len, sodium_base64_VARIANT_ORIGINAL);
+}
+
+void text_write_base64_public(struct buf *buf, const void *bytes, size_t len)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *at = bytes;
+	char *out = buf_reserve(buf, (len + 2) / 3 * 4), *first = out;
+	uint32_t group;
+	size_t step;
+
+	if (out == NULL)
+		return;
+	for (; len > 0; at += step, len -= step, out += 4) {
+		group = (uint32_t)at[0] << 16 | (len > 1 ? (uint32_t)at[1] << 8 : 0) |
+			(len > 2 ? at[2] : 0);
+		out[0] = digits[group >> 18];
+		out[1] = digits[group >> 12 & 63];
+		out[2] = len > 1 ? digits[group >> 6 & 63] : '=';
+		out[3] = len > 2 ? digits[group & 63] : '=';
+		step = len < 3 ? len : 3;
+	}
+	buf_commit(buf, (size_t)(out - first));
 }
 
 void text_write_base64_raw(struct buf *buf, const void *bytes, size_t len)

@@ -45,6 +45,8 @@ void text_write_json(struct buf *buf, const void *bytes, size_t len);
 
 void text_write_base64(struct buf *buf, const void *bytes,
 		       size_t len); /* standard alphabet, padded */
+/* The same, five times as quick, for what is no secret: its time depends on the bytes. */
+void text_write_base64_public(struct buf *buf, const void *bytes, size_t len);
 void text_write_base64_raw(struct buf *buf, const void *bytes,
 			   size_t len); /* standard alphabet, unpadded */
 /* Standard alphabet; padding optional; no white space. Appends the decoded bytes. */

@@ -308,6 +308,9 @@ Test(text, base64_of_rfc_4648)
 		text_write_base64(&written, rows[i].plain, strlen(rows[i].plain));
 		check_text(&written, rows[i].padded);
 		buf_reset(&written);
+		text_write_base64_public(&written, rows[i].plain, strlen(rows[i].plain));
+		check_text(&written, rows[i].padded);
+		buf_reset(&written);
 		text_write_base64_raw(&written, rows[i].plain, strlen(rows[i].plain));
 		check_text(&written, rows[i].raw);
 		/* The buffer has room for the plain bytes and not one more. */
