@@ -24,6 +24,7 @@
 #define HTTP_CONNECTIONS_MAX 8
 #define HTTP_IDLE_FIRST_MS   30000 /* one connection is kept this long after its last transfer */
 #define HTTP_IDLE_OTHERS_MS  2000  /* and the others this long */
+#define HTTP_ADDRESS_S	     5 /* a name's address is used this long; libcurl's own is a minute */
 #define HTTP_RESOLVERS_MAX                                                                         \
 	16 /* look-ups that may hang at once, where libcurl makes a thread for each */
 

@@ -167,6 +167,7 @@ static void set_limits(CURL *easy, const struct http_flight *flight)
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
+	(void)curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, (long)HTTP_ADDRESS_S);
 	(void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)flight->timeout_ms);
 	/* A server that makes something may be silent meanwhile; cutting it off would leave an
 	 * orphan each time. And libcurl repeats by itself what goes unanswered on a connection that
