@@ -21,7 +21,7 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/secrets-agent
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libcurl4-openssl-dev libjansson-dev libsodium-dev \
 		  libssl-dev libyaml-dev libseccomp-dev $(LLHTTP_PACKAGE)
 TEST_PACKAGES  := libcriterion-dev python3 python3-pytest python3-pip python3-yaml strace openssl curl \
-		  util-linux gdb procps zsh fish groff-base
+		  util-linux mount gdb procps zsh fish groff-base
 
 # A newer compiler's new warning is ours to mend, and no reason for a user's build to fail.
 WERROR   ?=
@@ -187,6 +187,12 @@ static-deps: deps
 	@deploy/static-curl $(STATIC_CURL)
 static: static-deps ## build the programs of the images into $(BUILD)/static
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/static STATIC=1 program
+
+.PHONY: test-static
+test-static: servers static ## the tests of what differs in the images: c-ares looks names up
+	@$(MAKE) --no-print-directory WERROR=-Werror program
+	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) AGENT_STATIC_BIN=$(abspath $(BUILD)/static/agent/agent) \
+		BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e/test_dns.py
 
 .PHONY: image
 image: static ## pack the static program into $(BUILD)/agent-image.tar, an OCI archive

@@ -26,13 +26,16 @@ NOTES = """
   keep-alive connections of plain sockets; it parses, checks and writes nothing. Of 1 and 8 connections the faster
   counts.
 - *Anonymous and locked* is `Anonymous` of `/proc/PID/smaps_rollup` and the arena of the secrets, which `status` reports
-  as `hardening.memory_locked_bytes`; memory is read after the connections to the server were given up.
+  as `hardening.memory_locked_bytes`. Goals are for what stays once the connections to the server were given up (35 s);
+  *when just published* is what a refresh takes again for moments. MB are MiB.
 - CPU is user and system time of all threads as the scheduler counts it. Per read it is divided by {reads} reads of one
   field with 64 keep-alive connections; the client runs on the same machine, so the rate that was seen is a lower bound.
+- *away* is the longest of some thousand reads of the socket during ten seconds in which look-ups time out and are tried
+  again, less what reader and agent waited for a core; the SIGTERM comes in the middle of a look-up.
 - `bare libuv + llhttp` (`tests/bench/floor.c`) answers every request with the same bytes.
 
 To repeat: `make bench`. One part: `tests/bench/run build reads` (or start_up, requests, idle, connections,
-encrypted_files, public_roots, size), which prints without writing.
+encrypted_files, public_roots, name_server, size), which prints without writing.
 """
 
 OURS, THEIRS, LEAST = "#2f6f9f", "#c9804a", "#9a9a9a"
