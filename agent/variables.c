@@ -207,7 +207,7 @@ static struct secret *select_inside(const struct field *field, const char *rest,
 		AUTO(buf_deinit) struct buf name = BUF_INIT(POINTER_MAX);
 		size_t len = strcspn(++rest, "/");
 
-		if (text_read_percent(&name, rest, len, err) < 0)
+		if (json_read_pointer_name(&name, rest, len, err) < 0)
 			return NULL;
 		node = json_step(node, buf_string(&name), name.len);
 		rest += len;

@@ -532,3 +532,18 @@ void json_write(struct buf *buf, const struct json_node *node)
 		break;
 	}
 }
+
+int json_read_pointer_name(struct buf *out, const char *text, size_t len, struct error *err)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] != '~') {
+			buf_putc(out, text[i]);
+		} else if (i + 1 < len && (text[i + 1] == '0' || text[i + 1] == '1')) {
+			buf_putc(out, text[++i] == '0' ? '~' : '/');
+		} else {
+			return error_set(err, ERROR_INVALID,
+					 "a '~' in a pointer is written ~0, a '/' in a name ~1");
+		}
+	}
+	return 0;
+}

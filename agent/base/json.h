@@ -73,6 +73,12 @@ bool json_bool(const struct json_node *node, bool fallback);
  * HTML escapes. */
 void json_write(struct buf *buf, const struct json_node *node);
 
+/* Appends a name as a JSON pointer spells it (RFC 6901): ~1 is /, ~0 is ~. ERROR_INVALID for
+ * another
+ * ~. */
+int json_read_pointer_name(struct buf *out, const char *text, size_t len,
+			   struct error *err) MUST_USE;
+
 static inline void json_doc_freep(struct json_doc **doc)
 {
 	*doc = json_doc_free(*doc);

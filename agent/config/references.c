@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/json.h"
 #include "agent/base/text.h"
 #include "agent/config/sections.h"
 #include "agent/config/tables.h"
@@ -52,16 +53,17 @@ static int flatten_pointer(char **field, struct error *err)
 	AUTO(buf_deinit) struct buf flat = BUF_INIT(REFERENCE_MAX);
 	const char *at = *field + 1;
 
-	for (; *at != '\0'; at++) {
-		if (*at == '/')
-			buf_putc(&flat, '.');
-		else if (*at == '~' && (at[1] == '0' || at[1] == '1'))
-			buf_putc(&flat, *++at == '0' ? '~' : '/');
-		else if (*at == '~')
-			return error_set(err, ERROR_USAGE,
-					 "a '~' in a pointer is written ~0, a '/' in a name ~1");
-		else
-			buf_putc(&flat, *at);
+	for (;;) {
+		size_t len = strcspn(at, "/");
+
+		if (json_read_pointer_name(&flat, at, len, err) < 0) {
+			err->code = ERROR_USAGE;
+			return -1;
+		}
+		at += len;
+		if (*at++ == '\0')
+			break;
+		buf_putc(&flat, '.');
 	}
 	free(*field);
 	*field = strdup(buf_string(&flat));

@@ -135,7 +135,9 @@ const struct option entry_table[] = {
 	ROW("secret", OPTION_STRING, entry_options, secret, .required = true,
 	    .help = "The name of the secret."),
 	ROW("field", OPTION_STRING, entry_options, field,
-	    .help = "The one field that the file holds; without it and without a format the path "
+	    .help = "The one field that the file holds, or what a JSON pointer names inside of "
+		    "one, "
+		    "as `/data/password`; without it and without a format the path "
 		    "is a "
 		    "directory with a file for every field."),
 	ROW("format", OPTION_CHOICE, entry_options, format, .choices = file_format_choices,

@@ -20,6 +20,7 @@
 
 #include "agent/base/secret.h"
 #include "agent/sink/format.h"
+#include "agent/variables.h"
 
 /* The longest name that a file system takes with room for ours, and the largest file that one
  * secret makes. */
@@ -57,6 +58,7 @@ size_t set_file_len(const struct set_file *file)
 static void file_deinit(struct set_file *file)
 {
 	free(file->path);
+	(void)secret_unref(file->secret);
 	buf_deinit(&file->content);
 }
 
@@ -112,13 +114,13 @@ static struct set_file *add_file(struct file_set *set, const struct config_files
 	return file;
 }
 
-static int check_size(const struct field *field, struct error *err)
+static int check_size(const char *name, const struct secret *value, struct error *err)
 {
-	if (secret_len(field->value) <= FIELD_VALUE_MAX)
+	if (secret_len(value) <= FIELD_VALUE_MAX)
 		return 0;
 	return error_set(err, ERROR_BAD_DATA,
-			 "field '%.100s' has %zu bytes, files take up to %zu KiB a value",
-			 field->name, secret_len(field->value), FIELD_VALUE_MAX >> 10);
+			 "field '%.100s' has %zu bytes, files take up to %zu KiB a value", name,
+			 secret_len(value), FIELD_VALUE_MAX >> 10);
 }
 
 /* A field's name becomes a file's name: one component, nothing that is special to a shell or to us.
@@ -163,34 +165,40 @@ static int add_every_field(struct file_set *set, const struct config_files *conf
 		const struct field *field = &version->fields[i];
 		struct set_file *file;
 
-		if (check_field_name(field->name, err) < 0 || check_size(field, err) < 0)
+		if (check_field_name(field->name, err) < 0 ||
+		    check_size(field->name, field->value, err) < 0)
 			return -1;
 		file = add_file(set, config, entry, field->name, err);
 		if (file == NULL)
 			return -1;
-		file->secret = field->value;
+		file->secret = secret_ref(field->value);
 	}
 	return 0;
 }
 
-/* The field that the entry names, or the only one. */
-static const struct field *one_field(const struct config_entry *from,
-				     const struct secret_version *version, struct error *err)
+/* One value: of the field that the entry names, of something inside of one, or of the only one. */
+static int add_value(struct set_file *file, const struct config_entry *from,
+		     const struct secret_version *version, struct error *err)
 {
-	if (from->field != NULL)
-		return format_find_field(version, from->field, err);
-	if (version->count == 1)
-		return &version->fields[0];
-	(void)error_set(err, ERROR_BAD_DATA, "the secret has %zu fields; say which with 'field'",
-			version->count);
-	return NULL;
+	if (from->field == NULL && version->count != 1)
+		return error_set(err, ERROR_BAD_DATA,
+				 "the secret has %zu fields; say which with 'field'",
+				 version->count);
+	file->secret = version_select(version, from->field, err);
+	if (file->secret == NULL)
+		return -1;
+	if (from->variable == NULL)
+		return check_size(from->field, file->secret, err);
+	if (format_write_kubelet_env(&file->content, from->variable, file->secret, err) < 0)
+		return -1;
+	file->secret = secret_unref(file->secret);
+	return 0;
 }
 
 static int add_entry(struct file_set *set, const struct config_files *config, size_t entry,
 		     const struct secret_version *version, struct error *err)
 {
 	const struct config_entry *from = &config->entries[entry];
-	const struct field *field;
 	struct set_file *file;
 	bool nests;
 
@@ -201,22 +209,12 @@ static int add_entry(struct file_set *set, const struct config_files *config, si
 	file = add_file(set, config, entry, NULL, err);
 	if (file == NULL)
 		return -1;
-	if (from->field != NULL || from->variable != NULL) {
-		field = one_field(from, version, err);
-		if (field == NULL)
-			return -1;
-		if (from->variable != NULL)
-			return format_write_kubelet_env(&file->content, from->variable,
-							field->value, err);
-		if (check_size(field, err) < 0)
-			return -1;
-		file->secret = field->value;
-		return 0;
-	}
+	if (from->field != NULL || from->variable != NULL)
+		return add_value(file, from, version, err);
 	/* A verbatim answer nests the whole secret in one field. */
 	nests = from->format == FORMAT_GO_MAP || from->format == FORMAT_GO_JSON;
 	for (size_t i = 0; i < version->count && !nests; i++)
-		if (check_size(&version->fields[i], err) < 0)
+		if (check_size(version->fields[i].name, version->fields[i].value, err) < 0)
 			return -1;
 	return format_write(&file->content, version, from->format, err);
 }

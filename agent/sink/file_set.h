@@ -19,9 +19,8 @@ struct set_file {
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
-	size_t entry; /* which of the configuration's it comes from */
-	const struct secret
-		*secret; /* the store's, while the set lives; NULL: the bytes are in `content` */
+	size_t entry;	       /* which of the configuration's it comes from */
+	struct secret *secret; /* a reference; NULL: the bytes are in `content` */
 	struct buf content;
 };
 

@@ -416,7 +416,7 @@ int format_write(struct buf *out, const struct secret_version *version, enum fil
 	return done < 0 ? -1 : buf_check(out, "the formatted secret", err);
 }
 
-/* /a/b%2Fc, each component decoded, as the name that a flattened document has for it: a.b/c */
+/* /a/b~1c, each name decoded, as the name that a flattened document has for it: a.b/c */
 static int read_pointer(struct buf *name, const char *pointer, struct error *err)
 {
 	for (const char *at = pointer; *at == '/';) {
@@ -424,7 +424,7 @@ static int read_pointer(struct buf *name, const char *pointer, struct error *err
 
 		if (name->len > 0)
 			buf_putc(name, '.');
-		if (text_read_percent(name, at, len, err) < 0)
+		if (json_read_pointer_name(name, at, len, err) < 0)
 			return error_wrap(err, "reference '%.100s'", pointer);
 		at += len;
 	}

@@ -32,7 +32,7 @@ int format_write_kubelet_env(struct buf *out, const char *variable, const struct
 size_t format_write_json_fields(struct buf *out, const struct secret_version *version);
 
 /* The field that a reference names: a field's name, or a pointer that starts with / and whose
- * components are percent-decoded (/a/b is the field a.b). NULL with ERROR_NOT_FOUND; ERROR_INVALID
- * for a malformed pointer. */
+ * names are spelled as in RFC 6901 (/a/b is the field a.b). NULL with ERROR_NOT_FOUND;
+ * ERROR_INVALID for a malformed pointer. */
 const struct field *format_find_field(const struct secret_version *version, const char *reference,
 				      struct error *err) MUST_USE;

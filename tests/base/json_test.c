@@ -345,3 +345,27 @@ Test(json, a_big_map_is_read_whole)
 	buf_putc(&buf, '}');
 	cr_assert_null(read_text(buf.data, &err));
 }
+
+Test(json, pointer_s_name_is_unescaped)
+{
+	static const struct {
+		const char *text, *name;
+	} cases[] = {
+		{ "", "" },	 { "plain%20", "plain%20" }, { "a~1b", "a/b" },
+		{ "~01", "~1" }, { "~0~1~0", "~/~" },	     { "~", NULL },
+		{ "a~2", NULL }, { "a~~1", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct buf out = BUF_INIT(64);
+		struct error err = ERROR_INIT;
+		int done = json_read_pointer_name(&out, cases[i].text, strlen(cases[i].text), &err);
+
+		cr_expect_eq(done, cases[i].name != NULL ? 0 : -1, "%s", cases[i].text);
+		if (cases[i].name != NULL)
+			cr_expect_str_eq(buf_string(&out), cases[i].name);
+		else
+			cr_expect_eq(err.code, ERROR_INVALID);
+		buf_deinit(&out);
+	}
+}

@@ -222,6 +222,26 @@ def test_a_verbatim_path_is_asked_as_written_and_answered_whole(bao, pod, influx
     assert sidecar.read("creds/username") == user
 
 
+def test_what_a_verbatim_secret_nests_is_had_one_by_one(bao, pod):
+    bao.put("literal/nested", password="one", **{"a/b": "two", "n": {"list": [1, "three"]}})
+    sidecar = pod(
+        {"x": {"backend": "vault", "path": "secret/data/literal/nested", "verbatim": True}},
+        env={"P": "x#/data/password", "AB": "x#/data/a~1b"},
+    )
+    sidecar.config["sinks"]["files"]["entries"] = {
+        "password": {"secret": "x", "field": "/data/password"},
+        "three": {"secret": "x", "field": "/data/n/list/1"},
+        "AB": {"secret": "x", "field": "/data/a~1b", "format": "kubelet-env", "variable": "AB"},
+    }
+    sidecar.write(sidecar.config)
+    assert sidecar.run("run", "--", "sh", "-c", "echo $P $AB").stdout == "one two\n"
+    sidecar.start().wait_ready()
+    assert [sidecar.read(name) for name in ("password", "three", "AB")] == ["one", "three", "AB='two'\n"]
+    ran = sidecar.run("run", "--socket", sidecar.socket, "--env", "Q=x#/data/a~1b", "--", "printenv", "Q")
+    assert ran.stdout == "two\n", ran.stderr
+    assert sidecar.run("get", "x#/data/n/list/1").stdout == "three"
+
+
 def test_a_verbatim_path_sees_changes_and_deletion(bao, pod):
     bao.put("literal/change", value="one")
     sidecar = pod({"x": {"backend": "vault", "path": "secret/data/literal/change", "verbatim": True, "refresh": "1s"}})
@@ -269,7 +289,7 @@ def test_a_variable_that_no_kubelet_can_read_is_named_and_harms_no_other(bao, po
     }
     sidecar.write(sidecar.config)
     sidecar.start()
-    wait_until(lambda: os.path.isdir(sidecar.files), what="files")
+    wait_until(lambda: os.path.isdir(sidecar.files) and len(variables_of(sidecar)) == 3, what="files")
     assert variables_of(sidecar) == {"DB_USER": "u\nv $x # \\", "DB_MOST": "y" * ((60 << 10) - 1), "DB_PORT": "5432"}
 
     bad = {"DB_QUOTE": "single quote", "DB_CR": "carriage return", "DB_EMPTY": "empty", "DB_LONG": "60 KiB"}

@@ -140,6 +140,35 @@ Test(file_set, variable_that_went_bad_does_not_keep_its_old_value_beside_new_one
 	(void)rmdir(directory);
 }
 
+Test(file_set, pointer_names_what_is_inside_of_a_field)
+{
+	static const char data[] = "{\"a/b~%\":\"deep\",\"port\":5432,\"long\":\"";
+	static char text[FIELD_VALUE_MAX + 200];
+	char deep[] = "/data/a~1b~0%", port[] = "/data/port", lost[] = "/data/lost";
+	struct error err = ERROR_INIT;
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, data, strlen(data));
+	memcpy(text + sizeof(text) - 2, "\"}", 2);
+	put("u", "p");
+	cr_assert_eq(secret_version_add_bytes(store.entries[0].version, "data", FIELD_JSON, text,
+					      sizeof(text), &err),
+		     0);
+	entries[0].field = deep;
+	entries[1].field = lost;
+	entries[2].variable = NULL;
+	entries[2].format = FORMAT_FIELD;
+	entries[2].field = port;
+	entries[3].format = FORMAT_GO_JSON;
+	build(-1);
+	cr_expect_str_eq(content_of(user_path), "DB_USER='deep'\n");
+	cr_expect_str_eq(content_of(missing_path), "5432");
+	cr_expect_not_null(content_of(json_path), "a nested secret may be longer than a value");
+	cr_assert_eq(problem_count, 1);
+	cr_expect_str_eq(problems[0].variable, password_path);
+	cr_expect_eq(problems[0].error.code, ERROR_NOT_FOUND);
+}
+
 Test(file_set, only_field_needs_no_name)
 {
 	entries[2].field = NULL;

@@ -207,7 +207,7 @@ Test(format, finds_a_field_by_name_and_by_pointer)
 		{ "/a/b", "deep", 0 },
 		{ "/top", "top", 0 },
 		{ "top", "top", 0 },
-		{ "/x%2Fy", "slash", 0 },
+		{ "/x~1y", "slash", 0 },
 		{ "/odd", "odd", 0 },
 		{ "none", NULL, ERROR_NOT_FOUND },
 		{ "/a", NULL, ERROR_NOT_FOUND },
@@ -229,7 +229,7 @@ Test(format, finds_a_field_by_name_and_by_pointer)
 			memcmp(secret_bytes(field->value), cases[i].value, strlen(cases[i].value)),
 			0);
 	}
-	cr_expect_null(format_find_field(version, "/a%2", &err));
+	cr_expect_null(format_find_field(version, "/a~2", &err));
 }
 
 static void expect_kubelet_env(const void *bytes, size_t len, const char *expected,
