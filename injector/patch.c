@@ -173,12 +173,15 @@ static int fail(const struct target *target, const char *path, const char *what)
 	return error_set(target->err, ERROR_INVALID, "path '%.200s': %s", path, what);
 }
 
-/* "~0" and "~1" decoded; the rest of the path, or NULL with an error. */
-static const char *read_token(const struct target *target, const char *path, const char *at,
-			      struct buf *token)
+/* "~0" and "~1" decoded; the rest of the path, or NULL with an error. A key may hold NUL; behind
+ * the path's end there is one too. */
+static const char *read_token(const struct target *target, const struct json_node *pointer,
+			      const char *at, struct buf *token)
 {
+	const char *path = pointer->text, *end = path + pointer->text_len;
+
 	buf_reset(token);
-	for (at++; *at != '\0' && *at != '/'; at++) {
+	for (at++; at < end && *at != '/'; at++) {
 		if (*at != '~') {
 			buf_putc(token, *at);
 			continue;
@@ -237,18 +240,21 @@ static int step(const struct target *target, const char *path, struct place *pla
 
 static int find(const struct target *target, const struct json_node *pointer, struct place *ret)
 {
-	const char *path = json_string(pointer), *at = path;
+	const char *path, *at, *end;
 
-	if (path == NULL || (path[0] != '/' && path[0] != '\0'))
+	if (pointer == NULL || pointer->type != JSON_IS_STRING ||
+	    (pointer->text_len > 0 && pointer->text[0] != '/'))
 		return error_set(target->err, ERROR_INVALID,
 				 "a path is missing, or does not start with /");
+	path = pointer->text;
+	end = path + pointer->text_len;
 	ret->child = target->root;
-	while (*at != '\0') {
+	for (at = path; at < end;) {
 		ret->parent = ret->child;
-		at = read_token(target, path, at, &ret->token);
+		at = read_token(target, pointer, at, &ret->token);
 		if (at == NULL || step(target, path, ret) < 0)
 			return -1;
-		if (ret->child == NULL && *at != '\0')
+		if (ret->child == NULL && at < end)
 			return fail(target, path, "a parent of it is missing");
 	}
 	return target->edit->failed ? error_no_memory(target->err) : 0;
@@ -361,22 +367,26 @@ static int apply_copy(struct target *target, const struct json_node *operation)
 	return add_at(target, json_get(operation, "path"), value);
 }
 
+static bool leads_through(const struct json_node *path, const struct json_node *from)
+{
+	return path != NULL && from != NULL && path->type == JSON_IS_STRING &&
+	       from->type == JSON_IS_STRING && path->text_len >= from->text_len &&
+	       memcmp(path->text, from->text, from->text_len) == 0;
+}
+
 static int apply_move(struct target *target, const struct json_node *operation)
 {
 	const struct json_node *from = json_get(operation, "from");
 	const struct json_node *path = json_get(operation, "path");
 	struct json_node *value;
 
-	/* Into itself. */
-	if (json_string(from) != NULL && json_string(path) != NULL &&
-	    text_starts_with(path->text, from->text) && path->text[from->text_len] == '/')
-		return fail(target, path->text, "it cannot be moved into itself");
-	if (json_string(from) != NULL && json_string(path) != NULL &&
-	    strcmp(path->text, from->text) == 0) {
+	if (leads_through(path, from) && path->text_len == from->text_len) {
 		AUTO(place_deinit) struct place place = { .token = BUF_INIT(PATH_LENGTH_MAX) };
 
 		return find_existing(target, from, &place);
 	}
+	if (leads_through(path, from) && path->text[from->text_len] == '/')
+		return fail(target, path->text, "it cannot be moved into itself");
 	if (take(target, from, &value) < 0)
 		return -1;
 	return add_at(target, path, value);
