@@ -103,13 +103,20 @@ $(FAULT_PROGRAMS): $(BUILD)/tests/fault/%: $(BUILD)/tests/fault/%.o $(BUILD)/lib
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(BENCH_SOURCES:%.c=$(BUILD)/%)
 
-$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LLHTTP_OBJECTS)
+# This one measures code of ours, and links it.
+REVIEW_BENCH := $(BUILD)/tests/bench/review
+
+$(filter-out $(REVIEW_BENCH),$(BENCH_PROGRAMS)): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LLHTTP_OBJECTS)
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -luv $(LLHTTP_LIB)
 
 $(BUILD)/tests/bench/injector/load: $(BUILD)/tests/bench/injector/load.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
+
+$(REVIEW_BENCH): $(BUILD)/tests/bench/review.o $(filter-out $(BUILD)/injector/main.o $(BUILD)/injector/command/%,$(INJECTOR_OBJECTS)) $(BUILD)/libagent.a
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)

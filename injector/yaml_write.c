@@ -7,32 +7,39 @@
 #include "agent/base/macros.h"
 #include "agent/base/text.h"
 
+enum { WORD_MAX = 5 };
+
 struct writer {
 	struct buf *out;
 	enum yaml_style style;
 };
 
 /* Words that some YAML reads as no string. */
-static bool is_word_of_yaml(const char *text)
+static bool is_word_of_yaml(const char *text, size_t len)
 {
 	static const char *const words[] = { "true", "false", "null", "yes", "no",
 					     "on",   "off",   "y",    "n" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+	for (size_t i = 0; len <= WORD_MAX && i < ARRAY_SIZE(words); i++)
 		if (strcasecmp(words[i], text) == 0)
 			return true;
 	return false;
 }
 
+/* 2: may begin a plain word, 1: may be within one. */
+static const unsigned char letters[256] = {
+	['A' ... 'Z'] = 2, ['a' ... 'z'] = 2, ['_'] = 2, ['/'] = 2,
+	['0' ... '9'] = 1, ['.'] = 1,	      ['-'] = 1,
+};
+
 static bool is_plain(const char *text, size_t len)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_/";
-	static const char inner[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789_./-";
-
-	return len > 0 && text[0] != '\0' && strchr(letters, text[0]) != NULL &&
-	       strspn(text, inner) == len && text[len - 1] != '-' && !is_word_of_yaml(text);
+	if (len == 0 || letters[(unsigned char)text[0]] != 2 || text[len - 1] == '-')
+		return false;
+	for (size_t i = 1; i < len; i++)
+		if (letters[(unsigned char)text[i]] == 0)
+			return false;
+	return !is_word_of_yaml(text, len);
 }
 
 static void write_text(struct buf *out, const char *text, size_t len)

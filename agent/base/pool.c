@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/pool.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/wipe.h"
@@ -23,16 +24,16 @@ static struct pool_chunk *add_chunk(struct pool *pool, size_t least)
 		size = CHUNK_MOST;
 	if (size < least)
 		size = least;
-	chunk = wipe_calloc(1, sizeof(*chunk) + size);
+	chunk = wipe_malloc(sizeof(*chunk) + size);
 	if (chunk == NULL)
 		return NULL;
-	chunk->size = size;
-	chunk->older = pool->chunks;
+	*chunk = (struct pool_chunk){ .size = size, .older = pool->chunks };
 	pool->chunks = chunk;
 	return chunk;
 }
 
-void *pool_alloc(struct pool *pool, size_t size)
+/* As it came from the heap. */
+static void *take(struct pool *pool, size_t size)
 {
 	const size_t alignment = _Alignof(max_align_t);
 	struct pool_chunk *chunk = pool->chunks;
@@ -50,12 +51,22 @@ void *pool_alloc(struct pool *pool, size_t size)
 	return memory;
 }
 
+void *pool_alloc(struct pool *pool, size_t size)
+{
+	void *memory = take(pool, size);
+
+	return memory != NULL ? memset(memory, 0, size) : NULL;
+}
+
 char *pool_copy(struct pool *pool, const void *bytes, size_t len)
 {
-	char *copy = len < POOL_PIECE_MAX ? pool_alloc(pool, len + 1) : NULL;
+	char *copy = len < POOL_PIECE_MAX ? take(pool, len + 1) : NULL;
 
-	if (copy != NULL && len > 0)
+	if (copy == NULL)
+		return NULL;
+	if (len > 0)
 		memcpy(copy, bytes, len);
+	copy[len] = '\0';
 	return copy;
 }
 
@@ -65,6 +76,8 @@ void pool_deinit(struct pool *pool)
 		struct pool_chunk *chunk = pool->chunks;
 
 		pool->chunks = chunk->older;
-		wipe_free(chunk);
+		/* What was never handed out holds nothing of ours. */
+		wipe(chunk, sizeof(*chunk) + chunk->used);
+		free(chunk);
 	}
 }

@@ -461,3 +461,21 @@ Test(text, starts_and_ends)
 	cr_assert(text_ends_with("a", ""));
 	cr_assert_not(text_ends_with("a", "ba"));
 }
+
+Test(text, public_base64_is_the_same_text)
+{
+	uint8_t bytes[70];
+	struct buf slow = BUF_INIT(200), fast = BUF_INIT(200);
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 37 + 250);
+	for (size_t len = 0; len <= sizeof(bytes); len++) {
+		buf_reset(&slow);
+		buf_reset(&fast);
+		text_write_base64(&slow, bytes, len);
+		text_write_base64_public(&fast, bytes, len);
+		cr_expect_str_eq(buf_string(&fast), buf_string(&slow), "%zu bytes", len);
+	}
+	buf_deinit(&slow);
+	buf_deinit(&fast);
+}
