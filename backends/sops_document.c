@@ -6,7 +6,6 @@
  */
 #include "backends/sops_document.h"
 
-#include <openssl/evp.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +29,7 @@ static const uint8_t only_encrypted_seed[] = {
 struct decryption {
 	struct sops_walk walk;
 	const uint8_t *key;
-	EVP_MD_CTX *hash;
+	crypto_hash_sha512_state hash;
 };
 
 static const struct {
@@ -157,9 +156,8 @@ static int decrypt_leaf(struct sops_walk *walk, struct sops_node *node, bool enc
 		return encrypted ? decrypt_comment(d, node, err) : 0;
 	if (encrypted && decrypt_value(d, node, sops_place(walk, node), err) < 0)
 		return value_error(node, err);
-	if (node->kind != SOPS_COMMENT && (encrypted || !walk->rules->mac_only_encrypted) &&
-	    EVP_DigestUpdate(d->hash, node->text, node->len) != 1)
-		return error_no_memory(err);
+	if (node->kind != SOPS_COMMENT && (encrypted || !walk->rules->mac_only_encrypted))
+		(void)crypto_hash_sha512_update(&d->hash, (const uint8_t *)node->text, node->len);
 	return 0;
 }
 
@@ -176,20 +174,17 @@ static int decrypt_tree(struct sops_document *document, char mac[MAC_HEX + 1], s
 	struct decryption d = {
 		.walk = { .rules = &document->rules, .leaf = decrypt_leaf },
 		.key = document->key,
-		.hash = EVP_MD_CTX_new(),
 	};
 	uint8_t digest[MAC_BYTES];
-	int status = -1;
+	int status;
 
-	if (d.hash == NULL || EVP_DigestInit_ex(d.hash, EVP_sha512(), NULL) != 1 ||
-	    (document->rules.mac_only_encrypted &&
-	     EVP_DigestUpdate(d.hash, only_encrypted_seed, sizeof(only_encrypted_seed)) != 1))
-		(void)error_no_memory(err);
-	else
-		status = sops_walk(&d.walk, document->tree.root, err);
-	if (status == 0 && EVP_DigestFinal_ex(d.hash, digest, NULL) != 1)
-		status = error_no_memory(err);
-	EVP_MD_CTX_free(d.hash);
+	(void)crypto_hash_sha512_init(&d.hash);
+	if (document->rules.mac_only_encrypted)
+		(void)crypto_hash_sha512_update(&d.hash, only_encrypted_seed,
+						sizeof(only_encrypted_seed));
+	status = sops_walk(&d.walk, document->tree.root, err);
+	(void)crypto_hash_sha512_final(&d.hash, digest);
+	wipe(&d.hash, sizeof(d.hash));
 	for (size_t i = 0; i < MAC_BYTES && status == 0; i++) {
 		mac[2 * i] = "0123456789ABCDEF"[digest[i] >> 4];
 		mac[2 * i + 1] = "0123456789ABCDEF"[digest[i] & 15];
