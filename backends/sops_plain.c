@@ -276,7 +276,7 @@ static int put_dotenv(struct buf *out, const struct sops_node *root, struct erro
 				err, ERROR_BAD_DATA,
 				"'%.100s' holds several values, which a dotenv file cannot",
 				child->key);
-		if (strpbrk(child->key, "=\n\r") != NULL)
+		if (!dotenv_name_is_valid(child->key))
 			return error_set(err, ERROR_BAD_DATA,
 					 "'%.100s' cannot be the name of a variable", child->key);
 		buf_printf(out, "%s=", child->key);

@@ -154,6 +154,14 @@ int dotenv_next(struct dotenv_reader *r, struct buf *name, struct buf *value, st
 	return buf_check(value, "a value", err) < 0 ? -1 : 1;
 }
 
+bool dotenv_name_is_valid(const char *name)
+{
+	for (const char *c = name; *c != '\0'; c++)
+		if ((uint8_t)*c <= ' ' || *c == '=' || *c == 0x7f)
+			return false;
+	return name[0] != '\0' && name[0] != '#';
+}
+
 static bool plain_is_safe(const char *value, size_t len)
 {
 	for (size_t i = 0; i < len; i++)

@@ -28,5 +28,8 @@ struct dotenv_reader dotenv_reader(const char *text, size_t len);
 int dotenv_next(struct dotenv_reader *reader, struct buf *name, struct buf *value,
 		struct error *err) MUST_USE;
 
+/* Whether a line can begin with this name. */
+bool dotenv_name_is_valid(const char *name);
+
 /* Appends a value so that it is read back the same, quoted only where it must be. */
 void dotenv_write_value(struct buf *out, const char *value, size_t len);

@@ -191,10 +191,11 @@ static int read_dotenv(struct sops_tree *tree, const struct buf *text, struct er
 {
 	AUTO(buf_deinit)
 	struct buf name = BUF_INIT(SOPS_DOCUMENT_MAX), value = BUF_INIT(SOPS_DOCUMENT_MAX);
-	struct dotenv_reader reader = dotenv_reader(text->data, text->len);
+	struct dotenv_reader reader = dotenv_reader(buf_string(text), text->len);
 	int status;
 
-	if (!text_is_utf8(text->data, text->len) || memchr(text->data, '\0', text->len) != NULL)
+	if (!text_is_utf8(buf_string(text), text->len) ||
+	    memchr(buf_string(text), '\0', text->len) != NULL)
 		return error_set(err, ERROR_BAD_DATA, "not UTF-8 text");
 	tree->root = sops_node_add(tree, NULL, SOPS_MAP, NULL, "", 0, err);
 	if (tree->root == NULL)
@@ -227,7 +228,7 @@ static int read_plain(struct sops_tree *tree, const struct secrets_arguments *ar
 	int status;
 
 	if (format != SOPS_DOTENV)
-		status = sops_tree_read(tree, format, text->data, text->len, file, err);
+		status = sops_tree_read(tree, format, buf_string(text), text->len, file, err);
 	else
 		status = read_dotenv(tree, text, err) < 0 ? error_wrap(err, "%s", file) : 0;
 	if (status < 0 && format == SOPS_YAML && !arguments->format_given) {

@@ -104,3 +104,14 @@ Test(dotenv, what_is_written_is_read_back)
 		cr_expect_str_eq(buf_string(&name), "B");
 	}
 }
+
+Test(dotenv, a_name_is_one_word_and_no_comment)
+{
+	static const char *const good[] = { "A", "a.b-c", "1", "\xc3\xbc", "a#b" };
+	static const char *const bad[] = { "", "a b", "a=b", "#a", "a\n", "\ta", "a\x7f" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		cr_expect(dotenv_name_is_valid(good[i]), "%s", good[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		cr_expect_not(dotenv_name_is_valid(bad[i]), "%s", bad[i]);
+}

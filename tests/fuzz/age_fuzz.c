@@ -15,8 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct error err = ERROR_INIT;
 
 	if (size > 0 && data[0] == 'k')
-		return age_identities_read(&keys, (const char *)data, size, "keys", &err) < 0 ? 0
-											      : 0;
+		return age_identities_read(&keys, (const char *)data + 1, size - 1, "keys", &err) <
+				       0
+			       ? 0
+			       : 0;
 	if (age_identities_read(&keys, key, sizeof(key) - 1, "keys", &err) < 0)
 		__builtin_trap();
 	(void)(age_decrypt((const char *)data, size, &keys, &plain, &err) < 0);

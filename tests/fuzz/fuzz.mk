@@ -4,6 +4,7 @@
 
 FUZZ_CC      ?= $(firstword $(notdir $(shell which clang clang-19 clang-16 clang-14)))
 FUZZ_SECONDS ?= 10
+FUZZ_PACKAGES := clang libclang-rt-dev
 FUZZ_BUILD   := $(BUILD)/fuzz
 FUZZ_FLAGS   := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 		-fno-sanitize-recover=all
@@ -21,8 +22,14 @@ $(FUZZ_BUILD)/%_fuzz: $(FUZZ_BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_OBJECTS)
 
 .PRECIOUS: $(FUZZ_BUILD)/%.o
 
-.PHONY: fuzz
-fuzz: $(FUZZ_TARGETS:%=fuzz-%) ## feed each parser random bytes, FUZZ_SECONDS each
+# What is installed decides the compiler, so building begins in a make of its own.
+.PHONY: fuzz fuzz-deps
+fuzz-deps: deps
+	@tests/tools/install $(FUZZ_PACKAGES)
+fuzz: fuzz-deps ## feed each parser random bytes, FUZZ_SECONDS each
+	@$(MAKE) --no-print-directory run-fuzz
+.PHONY: run-fuzz
+run-fuzz: $(FUZZ_TARGETS:%=fuzz-%)
 
 .PHONY: $(FUZZ_TARGETS:%=fuzz-%)
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(FUZZ_BUILD)/%_fuzz
