@@ -36,6 +36,7 @@ struct secret_version *secret_version_unref(struct secret_version *version)
 		(void)secret_unref(version->fields[i].value);
 	}
 	free(version->fields);
+	free(version->by_name);
 	wipe_free(version->lease.id);
 	free(version);
 	return NULL;
@@ -46,11 +47,39 @@ static int grow(struct secret_version *version, struct error *err)
 	size_t capacity = version->capacity > 0 ? 2 * version->capacity : FIRST_FIELDS;
 	struct field *fields = reallocarray(version->fields, capacity, sizeof(*fields));
 
+	uint32_t *by_name;
+
 	if (fields == NULL)
 		return error_no_memory(err);
 	version->fields = fields;
+	by_name = reallocarray(version->by_name, capacity, sizeof(*by_name));
+	if (by_name == NULL)
+		return error_no_memory(err);
+	version->by_name = by_name;
 	version->capacity = capacity;
 	return 0;
+}
+
+/* Where the name is in the order, or would be. */
+static size_t find_place(const struct secret_version *version, const char *name, bool *there)
+{
+	size_t low = 0, high = version->count;
+
+	*there = false;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(version->fields[version->by_name[middle]].name, name);
+
+		if (order == 0) {
+			*there = true;
+			return middle;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 int secret_version_add(struct secret_version *version, const char *name, enum field_type type,
@@ -58,16 +87,22 @@ int secret_version_add(struct secret_version *version, const char *name, enum fi
 {
 	AUTO(secret_unrefp) struct secret *owned = value;
 	AUTO(freep) char *copy = NULL;
+	size_t place;
+	bool there;
 
 	if (version->count >= FIELD_COUNT_MAX)
 		return error_set(err, ERROR_EXHAUSTED, "more than %d fields", FIELD_COUNT_MAX);
-	if (secret_version_field(version, name) != NULL)
+	place = find_place(version, name, &there);
+	if (there)
 		return error_set(err, ERROR_BAD_DATA, "two fields are named '%.100s'", name);
 	if (version->count == version->capacity && grow(version, err) < 0)
 		return -1;
 	copy = strdup(name);
 	if (copy == NULL)
 		return error_no_memory(err);
+	memmove(&version->by_name[place + 1], &version->by_name[place],
+		(version->count - place) * sizeof(*version->by_name));
+	version->by_name[place] = (uint32_t)version->count;
 	version->fields[version->count++] =
 		(struct field){ .name = STEAL(copy), .type = type, .value = STEAL(owned) };
 	return 0;
@@ -134,10 +169,10 @@ void secret_version_identify(struct secret_version *version)
 
 const struct field *secret_version_field(const struct secret_version *version, const char *name)
 {
-	for (size_t i = 0; i < version->count; i++)
-		if (strcmp(version->fields[i].name, name) == 0)
-			return &version->fields[i];
-	return NULL;
+	bool there;
+	size_t place = find_place(version, name, &there);
+
+	return there ? &version->fields[version->by_name[place]] : NULL;
 }
 
 bool secret_version_equal(const struct secret_version *one, const struct secret_version *other)

@@ -55,6 +55,7 @@ struct secret_version {
 	size_t count;
 	size_t capacity;
 	struct field *fields; /* in the order that the backend gave */
+	uint32_t *by_name;    /* their places, ordered by name */
 };
 
 struct secret_version *secret_version_new(struct error *err) MUST_USE;

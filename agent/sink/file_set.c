@@ -478,51 +478,63 @@ static void admit(struct set_dir *dir, uid_t ours, mode_t mode, uid_t uid, gid_t
 		dir->mode |= 0005;
 }
 
-static struct set_dir *find_dir(struct file_set *set, const char *path, size_t len,
-				struct error *err)
+static int add_dir(struct file_set *set, const char *path, size_t len, size_t parent,
+		   struct error *err)
 {
 	size_t capacity = set->dir_capacity > 0 ? 2 * set->dir_capacity : 8;
 	struct set_dir *dirs;
 	char *copy;
 
-	for (size_t i = set->dir_count; i-- > 0;)
-		if (strncmp(set->dirs[i].path, path, len) == 0 && set->dirs[i].path[len] == '\0')
-			return &set->dirs[i];
 	if (set->dir_count == set->dir_capacity) {
 		dirs = reallocarray(set->dirs, capacity, sizeof(*dirs));
-		if (dirs == NULL) {
-			(void)error_no_memory(err);
-			return NULL;
-		}
+		if (dirs == NULL)
+			return error_no_memory(err);
 		set->dirs = dirs;
 		set->dir_capacity = capacity;
 	}
 	copy = strndup(path, len);
-	if (copy == NULL) {
-		(void)error_no_memory(err);
-		return NULL;
-	}
-	set->dirs[set->dir_count] = (struct set_dir){ .path = copy, .mode = 0700, .gid = set->gid };
-	return &set->dirs[set->dir_count++];
+	if (copy == NULL)
+		return error_no_memory(err);
+	set->dirs[set->dir_count++] =
+		(struct set_dir){ .path = copy, .mode = 0700, .gid = set->gid, .parent = parent };
+	return 0;
 }
 
+/* The directory of that path among `dir` and those that it is in; 0: none of them. */
+static size_t find_dir(const struct file_set *set, size_t dir, const char *path, size_t len)
+{
+	while (dir != 0 &&
+	       (strncmp(set->dirs[dir].path, path, len) != 0 || set->dirs[dir].path[len] != '\0'))
+		dir = set->dirs[dir].parent;
+	return dir;
+}
+
+/* The files are in order, so that a directory that is known is one that the file before was in. */
 static int make_dirs(struct file_set *set, struct error *err)
 {
-	struct set_dir *dir = find_dir(set, "", 0, err);
+	size_t before = 0;
 
-	if (dir == NULL)
+	if (add_dir(set, "", 0, 0, err) < 0)
 		return -1;
 	for (size_t i = 0; i < set->count; i++) {
 		const struct set_file *file = &set->files[i];
+		size_t parent = 0;
 
 		admit(&set->dirs[0], set->uid, file->mode, file->uid, file->gid);
 		for (const char *at = strchr(file->path, '/'); at != NULL;
 		     at = strchr(at + 1, '/')) {
-			dir = find_dir(set, file->path, (size_t)(at - file->path), err);
-			if (dir == NULL)
-				return -1;
-			admit(dir, set->uid, file->mode, file->uid, file->gid);
+			size_t len = (size_t)(at - file->path);
+			size_t dir = find_dir(set, before, file->path, len);
+
+			if (dir == 0) {
+				if (add_dir(set, file->path, len, parent, err) < 0)
+					return -1;
+				dir = set->dir_count - 1;
+			}
+			admit(&set->dirs[dir], set->uid, file->mode, file->uid, file->gid);
+			parent = dir;
 		}
+		before = parent;
 	}
 	return 0;
 }

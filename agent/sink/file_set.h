@@ -29,7 +29,8 @@ struct set_dir {
 	char *path; /* "" is the generation itself */
 	mode_t mode;
 	gid_t gid;
-	bool has_gid; /* somebody reads by group */
+	bool has_gid;  /* somebody reads by group */
+	size_t parent; /* among the set's; its own for "" */
 };
 
 struct file_set {

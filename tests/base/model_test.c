@@ -63,6 +63,15 @@ Test(model, many_fields_fit)
 	}
 	cr_assert_eq(version->count, 100);
 	cr_assert_str_eq(version->fields[99].name, "field99");
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "field%d", i);
+		cr_expect_eq(secret_version_field(version, name), &version->fields[i], "%s", name);
+		cr_expect_eq(secret_version_add_bytes(version, name, FIELD_STRING, "", 0, &err), -1,
+			     "%s is there", name);
+	}
+	cr_expect_null(secret_version_field(version, "field"));
+	cr_expect_null(secret_version_field(version, "field100"));
+	cr_expect_null(secret_version_field(version, ""));
 }
 
 Test(model, equal_means_fields_not_order_id_or_lease)

@@ -178,10 +178,13 @@ Test(file_set, only_field_needs_no_name)
 	cr_expect_str_eq(problems[0].error.text,
 			 "variable MISSING of secret db: the secret has 2 fields; say which with "
 			 "'field'");
-	store.entries[0].version->count = 1;
+	store.entries[0].version = secret_version_unref(store.entries[0].version);
+	store.entries[0].version = secret_version_new(&problems[0].error);
+	cr_assert_eq(secret_version_add_bytes(store.entries[0].version, user, FIELD_STRING, "u", 1,
+					      &problems[0].error),
+		     0);
 	entries[1].field = NULL;
 	build(-1);
 	cr_expect_eq(problem_count, 0);
 	cr_expect_str_eq(content_of(password_path), "DB_PASSWORD='u'\n");
-	store.entries[0].version->count = 2;
 }
