@@ -92,6 +92,15 @@ static void put_backend(struct wish *wish, struct json_node *root)
 	put_text(wish, auth, "token_file", PLAN_TOKEN_FILE);
 }
 
+/* A Vault Agent puts data/ after a KV v2 mount unless the path has that or one of its sisters. So a
+ * path that has is asked as it is, and of another the agent learns the mount. */
+static bool is_api_path(const char *path)
+{
+	return path != NULL &&
+	       (strstr(path, "/data/") != NULL || strstr(path, "/metadata/") != NULL ||
+		strstr(path, "/subkeys/") != NULL);
+}
+
 static void put_secrets(struct wish *wish, struct json_node *root)
 {
 	struct json_node *secrets = put_map(wish, root, "secrets", JSON_IS_MAP), *map;
@@ -101,8 +110,10 @@ static void put_secrets(struct wish *wish, struct json_node *root)
 		map = put_map(wish, secrets, secret->name, JSON_IS_MAP);
 		put_text(wish, map, "backend", BACKEND_NAME);
 		put_text(wish, map, "path", secret->path);
-		if (secret->verbatim)
+		if (secret->verbatim && is_api_path(secret->path))
 			json_put_bool(wish->edit, map, "verbatim", true);
+		else if (secret->verbatim)
+			put_text(wish, map, "verbatim", "answer");
 		put_text(wish, map, "refresh", wish->refresh);
 	}
 }

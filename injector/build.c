@@ -8,12 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/base/text.h"
 #include "injector/agent_container.h"
 #include "injector/annotations.h"
 #include "injector/pod.h"
 
-#define SOCKET_SIZE  "64Ki" /* a socket is a name */
-#define PROGRAM_SIZE "32Mi"
+/* Three bytes for each of an object's annotations and values. */
+#define REFERENCE_MAX ((size_t)1 << 20)
+#define SOCKET_SIZE   "64Ki" /* a socket is a name */
+#define PROGRAM_SIZE  "32Mi"
 
 enum { SECOND_MS = 1000, KIB_BITS = 10, MIB_BITS = 20 };
 
@@ -226,6 +229,23 @@ static void add_word(struct build *build, struct json_node *command, const char 
 	json_append(command, json_new_string(build->edit, word));
 }
 
+/* NAME.FIELD, or NAME#/POINTER, whose percents the agent decodes. */
+static const char *reference_to(struct wish *wish, const struct wish_variable *variable)
+{
+	AUTO(buf_deinit) struct buf text = BUF_INIT(REFERENCE_MAX);
+	const char *field = variable->field;
+
+	buf_puts(&text, variable->secret);
+	if (field[0] == '/') {
+		buf_putc(&text, '#');
+		text_write_percent(&text, field, strlen(field), "/");
+	} else {
+		buf_putc(&text, '.');
+		buf_puts(&text, field);
+	}
+	return wish_text_bytes(wish, buf_string(&text), text.len);
+}
+
 /* agent run --socket … --env VAR=NAME.FIELD … -- the container's own command. */
 static void wrap(struct build *build, const struct plan_target *target, struct json_node *container)
 {
@@ -249,8 +269,7 @@ static void wrap(struct build *build, const struct plan_target *target, struct j
 		any = true;
 		add_word(build, command, "--env");
 		add_word(build, command,
-			 wish_text(wish, "%s=%s%s%s", variable->name, variable->secret,
-				   variable->field[0] == '/' ? "#" : ".", variable->field));
+			 wish_text(wish, "%s=%s", variable->name, reference_to(wish, variable)));
 	}
 	if (!any)
 		add_word(build, command, "--no-env");

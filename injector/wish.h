@@ -35,7 +35,7 @@ enum wish_env_method { ENV_METHOD_AUTO, ENV_METHOD_KUBELET, ENV_METHOD_RUN };
 struct wish_secret {
 	const char *name;
 	const char *path;      /* NULL: not declared yet */
-	bool verbatim;	       /* asked exactly as written, answered whole */
+	bool verbatim;	       /* found as a Vault Agent finds it, answered whole */
 	bool no_file;	       /* only variables want it */
 	const char *file;      /* below the directory; NULL: its name */
 	const char *format;    /* agent.yaml's word; NULL: a directory with a file per field */
