@@ -144,7 +144,9 @@ static void write_value(const struct writer *writer, const struct json_node *nod
 		write_children(writer, node, depth + 1, true);
 	} else {
 		buf_putc(out, '\n');
-		write_children(writer, node, depth + (node->type == JSON_IS_MAP ? 1 : 0), false);
+		/* The items of a map's list stand under their key. */
+		write_children(writer, node, depth + (node->type == JSON_IS_MAP || in_list ? 1 : 0),
+			       false);
 	}
 }
 

@@ -155,8 +155,7 @@ static void check_agent_yaml(const struct test_case *one, const struct json_node
 	}
 	config = config_parse(text, strlen(text), "agent.yaml", backend_types, &problems);
 	config_problems_print(&problems, &where);
-	/* The agent learns it in these days. */
-	if (config == NULL && strstr(buf_string(&where), "unknown key 'hand_over'") == NULL)
+	if (config == NULL)
 		FAILED("%s\n%s", buf_string(&where), text);
 	(void)config_free(config);
 	config_problems_free(&problems);
