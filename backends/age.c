@@ -38,10 +38,11 @@ enum {
 static void hkdf(const uint8_t *secret, size_t secret_size, const uint8_t *salt, size_t salt_size,
 		 const char *label, uint8_t ret[MAC])
 {
+	static const uint8_t no_salt[1];
 	crypto_auth_hmacsha256_state state;
 	uint8_t extracted[MAC];
 
-	(void)crypto_auth_hmacsha256_init(&state, salt, salt_size);
+	(void)crypto_auth_hmacsha256_init(&state, salt_size > 0 ? salt : no_salt, salt_size);
 	(void)crypto_auth_hmacsha256_update(&state, secret, secret_size);
 	(void)crypto_auth_hmacsha256_final(&state, extracted);
 	(void)crypto_auth_hmacsha256_init(&state, extracted, sizeof(extracted));
