@@ -73,12 +73,15 @@ static int write_file(const struct launch_files *files, size_t number,
 		return error_no_memory(err);
 	(void)unlink(fresh.data);
 	fd = open(fresh.data, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	for (size_t at = 0; fd >= 0 && at < value->len; at += (size_t)put) {
+	/* Whatever the user's umask takes away. */
+	if (fd < 0 || fchmod(fd, 0600) < 0)
+		return error_errno(err, errno, "cannot write %s", fresh.data);
+	for (size_t at = 0; at < value->len; at += (size_t)put) {
 		put = write(fd, value->bytes + at, value->len - at);
 		if (put < 0)
 			return error_errno(err, errno, "cannot write %s", fresh.data);
 	}
-	return fd >= 0 ? 0 : error_errno(err, errno, "cannot write %s", fresh.data);
+	return 0;
 }
 
 static int show_file(const struct launch_files *files, size_t number, struct error *err)
