@@ -21,7 +21,7 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/secrets-agent
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libcurl4-openssl-dev libjansson-dev libsodium-dev \
 		  libssl-dev libyaml-dev libseccomp-dev $(LLHTTP_PACKAGE)
 TEST_PACKAGES  := libcriterion-dev python3 python3-pytest python3-pip python3-yaml strace openssl curl \
-		  util-linux mount gdb procps zsh fish groff-base
+		  util-linux mount gdb procps zsh fish groff-base openssh-client
 
 # A newer compiler's new warning is ours to mend, and no reason for a user's build to fail.
 WERROR   ?=

@@ -7,7 +7,7 @@
 #include "agent/base/text.h"
 #include "agent/base/wipe.h"
 
-enum { AGE_FILE_MAX = 64 << 10, AGE_RECIPIENT_MAX = 128 };
+enum { AGE_FILE_MAX = 64 << 10, AGE_RECIPIENT_MAX = 128, RECIPIENT_LEN = 62 };
 
 /* Other ways to wrap the document's key; each a list in the metadata. */
 static const char *const other_keys[] = {
@@ -27,6 +27,8 @@ struct sops_node *sops_metadata(const struct sops_tree *tree, struct error *err)
 	return metadata;
 }
 
+#define ADD_AGE "add an age recipient with `sops rotate --add-age`"
+
 static int no_age_keys(const struct sops_node *metadata, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(other_keys); i++) {
@@ -34,12 +36,17 @@ static int no_age_keys(const struct sops_node *metadata, struct error *err)
 
 		if (keys != NULL && keys->first != NULL)
 			return error_set(err, ERROR_INVALID,
-					 "it is encrypted for %s keys, which are not supported "
-					 "yet; add an age "
-					 "recipient with `sops rotate --add-age`",
-					 other_keys[i]);
+					 "line %u: it is encrypted for %s keys, which are not "
+					 "supported yet; " ADD_AGE,
+					 keys->line, other_keys[i]);
 	}
 	return error_set(err, ERROR_INVALID, "its sops metadata names no keys");
+}
+
+/* Other kinds have longer names, or none that begins so: ssh-ed25519, age1pq1…, plugins' */
+static bool is_x25519(const struct sops_node *recipient)
+{
+	return recipient->len == RECIPIENT_LEN && text_starts_with(recipient->text, "age1");
 }
 
 /* Recipients are public: naming both sides shows at once which key is missing. */
@@ -48,10 +55,19 @@ static int no_usable_key(const struct sops_node *age, const struct age_identitie
 {
 	AUTO(buf_deinit) struct buf mine = BUF_INIT(AGE_RECIPIENT_MAX);
 	const struct sops_node *first = sops_get(age->first, "recipient");
-	size_t count = 0;
+	size_t count = 0, known = 0;
 
-	for (const struct sops_node *entry = age->first; entry != NULL; entry = entry->next)
+	for (const struct sops_node *entry = age->first; entry != NULL; entry = entry->next) {
+		const struct sops_node *recipient = sops_get(entry, "recipient");
+
 		count++;
+		known += recipient == NULL || is_x25519(recipient);
+	}
+	if (known == 0)
+		return error_set(err, ERROR_INVALID,
+				 "line %u: it is for '%.12s…', a kind of recipient that is not "
+				 "supported yet; " ADD_AGE,
+				 first->line, first->text);
 	if (keys->count > 0)
 		age_recipient_write(&mine, keys->items[0].recipient);
 	return error_set(err, ERROR_INVALID,
@@ -71,7 +87,11 @@ int sops_metadata_key(const struct sops_node *metadata, const struct age_identit
 	struct error damage = ERROR_INIT;
 
 	if (groups != NULL && groups->first != NULL)
-		return error_set(err, ERROR_INVALID, "key groups are not supported yet");
+		return error_set(
+			err, ERROR_INVALID,
+			"line %u: key groups are not supported yet: encrypt it for one group "
+			"of age recipients",
+			groups->line);
 	if (age == NULL || age->kind != SOPS_LIST || age->first == NULL)
 		return no_age_keys(metadata, err);
 	for (const struct sops_node *entry = age->first; entry != NULL; entry = entry->next) {

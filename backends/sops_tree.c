@@ -43,6 +43,10 @@ int sops_tree_read(struct sops_tree *tree, enum sops_format format, const char *
 	if (len > SOPS_DOCUMENT_MAX)
 		return error_set(err, ERROR_EXHAUSTED, "%s is larger than %zu bytes", file,
 				 SOPS_DOCUMENT_MAX);
+	if (text_ends_with(file, ".ini"))
+		return error_set(err, ERROR_INVALID,
+				 "%s: INI files are not supported yet; YAML, JSON and dotenv are",
+				 file);
 	if (!text_is_utf8(text, len) || memchr(text, '\0', len) != NULL)
 		return error_set(err, ERROR_BAD_DATA, "%s is not UTF-8 text", file);
 	if (readers[format](tree, text, len, err) == 0)

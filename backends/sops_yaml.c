@@ -478,7 +478,8 @@ static int on_event(struct reader *r, const yaml_event_t *event, struct error *e
 	case YAML_DOCUMENT_START_EVENT:
 		if (r->documents++ > 0)
 			return bad(err, event->start_mark,
-				   "several documents in one file are not supported yet");
+				   "several documents in one file are not supported: give each a "
+				   "file of its own");
 		return 0;
 	case YAML_ALIAS_EVENT:
 		return on_alias(r, event, err);
@@ -505,6 +506,8 @@ static int not_yaml(const yaml_parser_t *parser, struct error *err)
 	const char *problem = parser->problem != NULL ? parser->problem : "unknown";
 	size_t line = parser->problem_mark.line, began = parser->context_mark.line;
 
+	if (parser->buffer.pointer < parser->buffer.last && *parser->buffer.pointer == '\t')
+		problem = "a tab where YAML allows none: indent with spaces";
 	if (parser->context == NULL || began == line)
 		return error_set(err, ERROR_BAD_DATA, "line %zu: not YAML: %s", line + 1, problem);
 	return error_set(err, ERROR_BAD_DATA, "line %zu: not YAML: %s %s that began in line %zu",

@@ -451,13 +451,36 @@ def test_files_of_other_kinds_say_what_is_not_supported(desk):
     name = desk.sops_encrypt(desk.write("plain.yaml", "a: b\n"), "enc.yaml")
     text = desk.read(name).decode()
     for old, new, says in (
-        ("    age:", "    pgp:", b"pgp keys, which are not supported yet"),
-        ("    age:", "    key_groups:\n        - age: []\n    age:", b"key groups are not supported yet"),
+        ("    age:", "    pgp:", b"other.yaml: line 3: it is encrypted for pgp keys, which are not supported yet; add an age recipient"),
         ("sops:", "other:", b"no sops metadata"),
     ):
         desk.write("other.yaml", text.replace(old, new, 1))
         done = desk.agent("secrets", "get", "a", "-f", "other.yaml", check=False)
         assert done.returncode == 78 and says in done.stderr, done.stderr
+
+
+def test_what_sops_can_and_we_cannot_is_named_with_its_line(desk):
+    """Each file is made by the real sops."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", desk.folder / "ssh"], check=True)
+    public = " ".join(desk.read("ssh.pub").decode().split()[:2])
+    desk.write(
+        ".sops.yaml",
+        f"creation_rules:\n  - path_regex: group\n    key_groups: [{{age: [{desk.recipient}]}}, {{age: [{desk.recipient}]}}]\n"
+        f"    shamir_threshold: 2\n  - path_regex: ssh\n    age: {public}\n  - age: {desk.recipient}\n",
+    )
+    plain = desk.write("plain.yaml", "a: b\n")
+    for name, text, says in (
+        ("group.yaml", "a: b\n", b"group.yaml: line 4: key groups are not supported yet"),
+        ("ssh.yaml", "a: b\n", b"ssh.yaml: line 4: it is for 'ssh-ed25519"),
+        ("several.yaml", "a: b\n---\nc: d\n", b"line 17: several documents in one file are not supported: give each"),
+        ("enc.ini", "[a]\nb = c\n", b"enc.ini: INI files are not supported yet"),
+    ):
+        desk.write(name, text)
+        desk.sops("encrypt", "-i", name)
+        for command in (["secrets", "get", "a", "-f", name], ["run", "--env", f"A=sops://{name}#a", "--", "true"]):
+            done = desk.agent(*command, check=False)
+            assert done.returncode in (65, 78) and says in done.stderr, done.stderr
+    assert desk.read(plain) == b"a: b\n"
 
 
 def test_get_adds_a_newline_on_a_terminal_only_and_set_drops_one(desk):
