@@ -6,7 +6,8 @@
 #include "agent/base/log.h"
 #include "agent/base/schedule.h"
 
-enum { WATCHES_PER_SOURCE = 4 }; /* the document, the CA bundle, certificate and key */
+/* The document, the CA bundle, certificate and key, and what a login reads. */
+enum { WATCHES_PER_SOURCE = 6 };
 
 /* ---- sources ---- */
 
@@ -128,42 +129,95 @@ static void refresh(struct parts *parts, const struct source *source)
 			task_refresh(&parts->tasks[i]);
 }
 
-/* A file that a backend reads, or that it trusts, has changed. */
+static void document_changed(struct parts *parts, struct source *source)
+{
+	refresh(parts, source);
+}
+
+static void trust_changed(struct parts *parts, struct source *source)
+{
+	struct error err = ERROR_INIT;
+
+	(void)parts;
+	if (wire_reopen(source->wire, &err) < 0)
+		log_warn("trust not read again, the old stays",
+			 LOG_STR("backend", source->config->name), LOG_ERR(&err));
+	else
+		session_credential_changed(source->session);
+}
+
+static void credential_changed(struct parts *parts, struct source *source)
+{
+	(void)parts;
+	session_credential_changed(source->session);
+}
+
+/* A file of one source, and what its change means. */
+struct parts_watch {
+	struct loop_watch *watch;
+	struct parts *parts;
+	struct source *source;
+	const char *file;
+	void (*changed)(struct parts *parts, struct source *source);
+};
+
 static void file_changed(void *context)
 {
 	const struct parts_watch *watch = context;
-	struct parts *parts = watch->parts;
 
-	for (size_t i = 0; i < parts->source_count; i++) {
-		struct source *source = &parts->sources[i];
-		const struct backend_ops *ops = source->config->ops;
-		const char *file =
-			ops->watched_file != NULL ? ops->watched_file(source->backend) : NULL;
-		struct error err = ERROR_INIT;
-
-		if (file != NULL && strcmp(file, watch->file) == 0) {
-			log_info("file changed", LOG_STR("backend", source->config->name),
-				 LOG_STR("file", file));
-			refresh(parts, source);
-		} else if (ops->endpoint != NULL && wire_reopen(source->wire, &err) < 0) {
-			log_warn("trust not read again, the old stays",
-				 LOG_STR("backend", source->config->name), LOG_ERR(&err));
-		}
-	}
+	log_info("file changed", LOG_STR("backend", watch->source->config->name),
+		 LOG_STR("file", watch->file));
+	watch->changed(watch->parts, watch->source);
 }
 
-static int watch_file(struct parts *parts, struct loop *loop, const char *file, struct error *err)
+static int watch_file(struct parts *parts, struct loop *loop, const struct parts_watch *wanted,
+		      struct error *err)
 {
 	struct parts_watch *watch = &parts->watches[parts->watch_count];
 
-	if (file == NULL)
+	if (wanted->file == NULL)
 		return 0;
+	*watch = *wanted;
 	watch->parts = parts;
-	watch->file = file;
-	watch->watch = loop_watch_new(loop, file, file_changed, watch, err);
+	watch->watch = loop_watch_new(loop, watch->file, file_changed, watch, err);
 	if (watch->watch == NULL)
-		return error_wrap(err, "watching %s", file);
+		return error_wrap(err, "watching %s", watch->file);
 	parts->watch_count++;
+	return 0;
+}
+
+static int watch_source(struct parts *parts, struct loop *loop, struct source *source, bool fixed,
+			struct error *err)
+{
+	const struct backend_ops *ops = source->config->ops;
+	struct endpoint endpoint = { 0 };
+	struct parts_watch wanted[WATCHES_PER_SOURCE];
+	size_t count = 0;
+
+	if (!fixed && ops->watched_file != NULL)
+		wanted[count++] = (struct parts_watch){ .file = ops->watched_file(source->backend),
+							.changed = document_changed };
+	if (ops->endpoint != NULL && ops->endpoint(source->backend, 0, &endpoint)) {
+		const char *const files[] = { endpoint.ca_file, endpoint.cert_file,
+					      endpoint.key_file };
+
+		for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+			wanted[count++] =
+				(struct parts_watch){ .file = files[i], .changed = trust_changed };
+	}
+	for (size_t i = 0; ops->credential != NULL && count < WATCHES_PER_SOURCE; i++) {
+		const char *file = ops->credential(source->backend, i);
+
+		if (file == NULL)
+			break;
+		wanted[count++] =
+			(struct parts_watch){ .file = file, .changed = credential_changed };
+	}
+	for (size_t i = 0; i < count; i++) {
+		wanted[i].source = source;
+		if (watch_file(parts, loop, &wanted[i], err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -175,21 +229,9 @@ static int open_watches(struct parts *parts, struct loop *loop, bool fixed, stru
 		calloc(parts->source_count * WATCHES_PER_SOURCE + 1, sizeof(*parts->watches));
 	if (parts->watches == NULL)
 		return error_no_memory(err);
-	for (size_t i = 0; i < parts->source_count; i++) {
-		const struct source *source = &parts->sources[i];
-		const struct backend_ops *ops = source->config->ops;
-		struct endpoint endpoint;
-
-		if (!fixed && ops->watched_file != NULL &&
-		    watch_file(parts, loop, ops->watched_file(source->backend), err) < 0)
+	for (size_t i = 0; i < parts->source_count; i++)
+		if (watch_source(parts, loop, &parts->sources[i], fixed, err) < 0)
 			return -1;
-		if (ops->endpoint == NULL || !ops->endpoint(source->backend, 0, &endpoint))
-			continue;
-		if (watch_file(parts, loop, endpoint.ca_file, err) < 0 ||
-		    watch_file(parts, loop, endpoint.cert_file, err) < 0 ||
-		    watch_file(parts, loop, endpoint.key_file, err) < 0)
-			return -1;
-	}
 	return 0;
 }
 

@@ -17,11 +17,7 @@ struct parts {
 	struct task *tasks; /* one per entry of the store, in its order */
 	struct publisher **publishers;
 	size_t publisher_count;
-	struct parts_watch {
-		struct loop_watch *watch;
-		struct parts *parts;
-		const char *file;
-	} * watches;
+	struct parts_watch *watches;
 	size_t watch_count;
 	struct broker_views *views; /* opened by the broker, once the rest stands */
 };

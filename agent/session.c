@@ -32,6 +32,7 @@ struct session {
 	struct run run;
 	enum activity activity;
 	struct error unsettled; /* what kept the last probe from an answer */
+	bool credential_is_new; /* it changed while a login was under way */
 	bool wanted_probe;	/* asked for, and not started yet */
 	bool replaced; /* a session was lost or is about to end: whoever leased with it must know */
 	void (*revoked)(void *context);
@@ -197,6 +198,15 @@ bool session_doubt(struct session *session, const struct secret_version *used)
 	return true;
 }
 
+void session_credential_changed(struct session *session)
+{
+	session->credential_is_new = session->activity == LOGIN;
+	if (session->state != SESSION_DEAD || session->activity != NOTHING)
+		return;
+	want_login(session);
+	session->listener.wake(session->listener.context);
+}
+
 /* ---- what came of it ---- */
 
 static void adopt(struct session *session, struct secret_version *version)
@@ -234,6 +244,9 @@ static void login_failed(struct session *session, const struct error *err)
 		session->next_at = session->next_at < login_allowed_at(session)
 					   ? login_allowed_at(session)
 					   : session->next_at;
+	if (session->credential_is_new)
+		want_login(session);
+	session->credential_is_new = false;
 	/* An old session that still lives goes on being used. */
 	if (session->version == NULL)
 		session->state = SESSION_DEAD;

@@ -58,6 +58,10 @@ struct secret_version *session_version(const struct session *session);
  */
 bool session_doubt(struct session *session, const struct secret_version *used);
 
+/* A file that a login reads has changed: what was refused is tried again, 5 s after the last login
+ * at the earliest. */
+void session_credential_changed(struct session *session);
+
 /* In `confirmed`: what kept the probe from an answer, NULL when it is settled. */
 const struct error *session_unsettled(const struct session *session);
 

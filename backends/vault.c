@@ -384,11 +384,6 @@ static bool vault_endpoint(const struct backend *backend, size_t i, struct endpo
 	return true;
 }
 
-static const char *vault_watched_file(const struct backend *backend UNUSED)
-{
-	return NULL;
-}
-
 const struct backend_ops vault_backend = {
 	.type = "vault",
 	.options = options,
@@ -398,7 +393,7 @@ const struct backend_ops vault_backend = {
 	.open = vault_open,
 	.close = vault_close,
 	.endpoint = vault_endpoint,
-	.watched_file = vault_watched_file,
+	.credential = vault_credential,
 	.login = vault_login,
 	.fetch = vault_fetch,
 	.renew = vault_renew,

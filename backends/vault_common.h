@@ -72,6 +72,7 @@ int vault_lease_timed(struct lease *lease, const char *id, int64_t seconds, bool
 
 /* The conversations. */
 struct exchange *vault_login(struct backend *backend, struct error *err);
+const char *vault_credential(const struct backend *backend, size_t i);
 struct exchange *vault_fetch(struct backend *backend, const struct secret_version *session,
 			     const struct secret_spec *spec, struct error *err);
 struct exchange *vault_capabilities(struct backend *backend, const struct secret_version *session,

@@ -66,6 +66,29 @@ static const char *token_file(const struct vault *vault)
 	return auth->token_file != NULL ? auth->token_file : KUBERNETES_TOKEN_FILE;
 }
 
+const char *vault_credential(const struct backend *backend, size_t i)
+{
+	const struct vault *vault = (const struct vault *)(const void *)backend;
+	const struct vault_auth *auth = &vault->options->auth;
+	const char *files[] = { NULL, NULL };
+
+	switch (auth->method) {
+	case VAULT_KUBERNETES:
+	case VAULT_JWT:
+	case VAULT_TOKEN_FILE:
+		files[0] = token_file(vault);
+		break;
+	case VAULT_APPROLE:
+		files[0] = auth->role_id_file;
+		files[1] = auth->secret_id_file;
+		break;
+	case VAULT_CERT:
+	case VAULT_TOKEN:
+		break;
+	}
+	return i < ARRAY_SIZE(files) ? files[i] : NULL;
+}
+
 /* A credential is text on one line; what follows it is white space. */
 static int read_credential(const char *file, const struct reply *reply, struct secret **ret,
 			   struct error *err)

@@ -396,6 +396,48 @@ Test(task, a_refused_login_costs_at_most_four_requests_at_first_and_two_a_minute
 	close_world(&world);
 }
 
+Test(task, a_new_credential_is_tried_at_once_but_not_before_5_s_have_passed)
+{
+	struct world world;
+
+	open_world(&world);
+	script.fails[LOGIN] = ERROR_DENIED;
+	live(&world, 2000);
+	cr_expect_eq(script.count[LOGIN], 1);
+	session_credential_changed(world.source.session);
+	session_credential_changed(world.source.session);
+	live(&world, 2000);
+	cr_expect_eq(script.count[LOGIN], 1);
+	live(&world, 2000);
+	cr_expect_eq(script.count[LOGIN], 2);
+	live(&world, 12000);
+	cr_expect_eq(script.count[LOGIN], 2, "without news it is once a minute");
+	script.fails[LOGIN] = ERROR_NONE;
+	session_credential_changed(world.source.session);
+	live(&world, 1000);
+	cr_expect_eq(script.count[LOGIN], 3);
+	cr_expect_eq(world.store.entries[0].state, STATE_FRESH);
+	session_credential_changed(world.source.session);
+	live(&world, 20000);
+	cr_expect_eq(script.count[LOGIN], 3, "a live session needs no new one");
+	close_world(&world);
+}
+
+Test(task, a_mended_policy_is_noticed_within_a_minute)
+{
+	struct world world;
+
+	open_world(&world);
+	script.denied = "b";
+	live(&world, 10000);
+	cr_expect_eq(world.store.entries[1].state, STATE_DENIED);
+	script.denied = NULL;
+	live(&world, 60000);
+	cr_expect_eq(world.store.entries[1].state, STATE_FRESH);
+	cr_expect_eq(script.count[LOGIN], 1);
+	close_world(&world);
+}
+
 Test(task, last_good_stays_until_it_is_too_stale)
 {
 	struct world world;

@@ -76,6 +76,9 @@ struct backend_ops {
 	 * variable's); NULL past the last, or the function NULL: none. The sandbox lets the backend
 	 * read it. */
 	const char *(*reads)(const struct backend *backend, size_t i);
+	/* The i-th file that a login reads: when it changes, a login that was refused is worth
+	 * another try. NULL past the last, or the function NULL: none. */
+	const char *(*credential)(const struct backend *backend, size_t i);
 	/* Yields the session: a version whose lease is the session's. NULL: no session, fetch gets
 	 * NULL. */
 	struct exchange *(*login)(struct backend *backend, struct error *err);

@@ -229,6 +229,12 @@ def test_a_token_that_its_owner_renews_is_read_anew_and_an_expired_one_waited_fo
         time.sleep(4)
         assert sidecar.status()["backends"][0]["state"] == "failed"
         assert len(server.requests("auth/jwt/login")) - before <= 4
+        assert "token is expired" in sidecar.status()["backends"][0]["error"]["text"]
+        # The kubelet's way: the name leads to another file. Nobody tells the agent.
+        private(tmp_path / "jwt.new", sign(jwt_key))
+        os.rename(tmp_path / "jwt.new", path)
+        sidecar.wait_ready(8)
+        assert len(server.requests("auth/jwt/login")) - before <= 5
     finally:
         sidecar.stop(signal.SIGKILL)
 
