@@ -20,7 +20,6 @@ static const char *const allowed_names[] = {
 	"HOME",
 	"USER",
 	"LOGNAME",
-	"TZ",
 	"TERM",
 	"NO_COLOR",
 	"CI",
@@ -107,6 +106,11 @@ struct environment *environment_take(const char *const *names, struct error *err
 		}
 	}
 	environ[kept] = NULL;
+	/* Every conversion of a time reads the zone: neither the user's file nor the system's. */
+	if (setenv("TZ", "UTC0", 1) < 0) {
+		(void)error_no_memory(err);
+		return NULL;
+	}
 	return STEAL(environment);
 }
 
