@@ -179,6 +179,9 @@ int config_add_status_socket(struct config *config, const char *path, struct err
 const struct config_backend *config_backend_find(const struct config *config, const char *name);
 const struct secret_spec *config_secret_find(const struct config *config, const char *name);
 
+/* The rows of an option table in Markdown, those of tables in it as `name.member`. */
+void config_write_table(struct buf *out, const struct option *table);
+
 /* The reference of agent.yaml in Markdown, from the tables. */
 void config_write_reference(struct buf *out, config_backend_types types);
 

@@ -70,7 +70,7 @@ static void put_rows(struct buf *out, const struct option *table, const char *pr
 	}
 }
 
-static void put_table(struct buf *out, const struct option *table)
+void config_write_table(struct buf *out, const struct option *table)
 {
 	put_head(out);
 	put_rows(out, table, "");
@@ -99,25 +99,25 @@ static void put_intro(struct buf *out)
 static void put_sinks(struct buf *out)
 {
 	buf_puts(out, "## sinks.files\n\nOne map or a list of maps.\n\n");
-	put_table(out, files_table);
+	config_write_table(out, files_table);
 	put_key(out, "entries", "map of path to entry",
 		"every field of every secret, as `SECRET/FIELD`",
 		"Which files there are. Paths are relative, without `..`.");
 	buf_puts(out, "\n### An entry\n\n");
-	put_table(out, entry_table);
+	config_write_table(out, entry_table);
 	buf_puts(out, "\n## sinks.socket\n\nOne map or a list of maps.\n\n");
-	put_table(out, socket_table);
+	config_write_table(out, socket_table);
 	put_key(out, "allow", "one or a list", "the agent's own uid, all secrets",
 		"Who may see what; the kernel says who the peer is.");
 	buf_puts(out, "\n### An entry of allow\n\n");
-	put_table(out, allow_table);
+	config_write_table(out, allow_table);
 }
 
 void config_write_reference(struct buf *out, config_backend_types types)
 {
 	put_intro(out);
 	buf_puts(out, "## At the root\n\n");
-	put_table(out, global_table);
+	config_write_table(out, global_table);
 	put_key(out, "audit", "`stderr`, or a map", "",
 		"One JSON line per read and per publication.");
 	put_rows(out, audit_table, "audit.");
@@ -127,13 +127,13 @@ void config_write_reference(struct buf *out, config_backend_types types)
 	put_key(out, "env", "map of variable to `NAME.FIELD` or `NAME#/pointer`", "",
 		"The variables of `agent run`.");
 	buf_puts(out, "\n## backends\n\nEvery backend has these keys and those of its type.\n\n");
-	put_table(out, backend_table);
+	config_write_table(out, backend_table);
 	for (size_t i = 0; types[i] != NULL; i++) {
 		buf_printf(out, "\n### type: %s\n\n", types[i]->type);
-		put_table(out, types[i]->options);
+		config_write_table(out, types[i]->options);
 	}
 	buf_puts(out, "\n## secrets\n\n");
-	put_table(out, secret_table);
+	config_write_table(out, secret_table);
 	buf_putc(out, '\n');
 	put_sinks(out);
 }
