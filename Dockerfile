@@ -1,15 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-# The agent's image, for those who build with an engine; `make image` makes the same one without.
+# The images of both programs, for those who build with an engine; `make image` makes the same ones without.
+#   docker build --target agent    -t secrets-agent .
+#   docker build --target injector -t secrets-injector .
 FROM debian:bookworm AS build
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make git python3
 COPY . /src
 WORKDIR /src
-RUN make static && mkdir -p /root-of-image/etc/agent /root-of-image/run /root-of-image/tmp \
-	&& install -D build/static/agent/agent /root-of-image/bin/agent \
-	&& install -D /etc/ssl/certs/ca-certificates.crt /root-of-image/etc/ssl/certs/ca-certificates.crt
+RUN make static && for name in agent injector; do \
+		mkdir -p /$name/etc/$name /$name/run /$name/tmp \
+		&& install -D build/static/$name/$name /$name/bin/$name \
+		&& install -D /etc/ssl/certs/ca-certificates.crt /$name/etc/ssl/certs/ca-certificates.crt || exit 1; \
+	done
 
-FROM scratch
-COPY --from=build /root-of-image/ /
+FROM scratch AS injector
+COPY --from=build /injector/ /
+USER 65532:65532
+ENTRYPOINT ["/bin/injector"]
+CMD ["serve"]
+
+# Last, so that it is what a build without --target makes.
+FROM scratch AS agent
+COPY --from=build /agent/ /
 USER 65532:65532
 ENTRYPOINT ["/bin/agent"]
 CMD ["serve"]

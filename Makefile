@@ -149,15 +149,17 @@ servers: test-deps ## install the real servers that the tests use into the cache
 	@tests/tools/servers $(CACHE)/servers
 	@tests/tools/go $(CACHE)
 	@tests/tools/kube $(CACHE)
+	@tests/tools/helm $(CACHE)
 
 .PHONY: test unit e2e asan
-test: servers ## install what testing needs, build, run every test
+test: servers image ## install what testing needs, build, run every test
 	@$(MAKE) --no-print-directory WERROR=-Werror run-tests
 .PHONY: run-tests
 run-tests: program $(BUILD)/unit $(FAULT_PROGRAMS)
 	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) INJECTOR_BIN=$(abspath $(BUILD)/injector/injector) \
 		FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} \
 		SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} KUBE_BIN=$${KUBE_BIN:-$(CACHE)/kube} \
+		HELM_BIN=$${HELM_BIN:-$(CACHE)/helm} AGENT_IMAGE=$(abspath $(BUILD)/agent-image.tar) \
 		GO_BIN=$${GO_BIN:-$(CACHE)/go} \
 		tests/tools/run $(BUILD)/unit tests/e2e tests/fault
 
@@ -202,8 +204,9 @@ test-static: servers static ## the tests of what differs in the images: c-ares l
 		BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e/test_dns.py
 
 .PHONY: image
-image: static ## pack the static program into $(BUILD)/agent-image.tar, an OCI archive
+image: static ## pack the static programs into $(BUILD)/agent-image.tar and $(BUILD)/injector-image.tar, OCI archives
 	@deploy/image $(BUILD)/static/agent/agent agent $(VERSION) $(BUILD)/agent-image.tar
+	@deploy/image $(BUILD)/static/injector/injector injector $(VERSION) $(BUILD)/injector-image.tar
 
 .PHONY: soak
 soak: servers $(FAULT_PROGRAMS) $(BUILD)/agent/agent ## the random tests at length: 20 000 kills, 2 000 documents
@@ -224,11 +227,17 @@ bench-injector: program $(BUILD)/tests/bench/injector/load ## measure the webhoo
 	@tests/bench/injector/run $(BUILD)/injector/injector $(BUILD)/tests/bench/injector/load
 
 .PHONY: docs check-docs
-docs: $(BUILD)/agent/agent ## write docs/configuration.md from the option tables
-	$< completion configuration >docs/configuration.md
-check-docs: $(BUILD)/agent/agent
-	@$< completion configuration | diff -u docs/configuration.md - || \
-		{ echo "docs/configuration.md is not current: make docs" >&2; exit 1; }
+docs: program ## write docs/configuration.md and docs/injector-reference.md from the tables
+	$(BUILD)/agent/agent completion configuration >docs/configuration.md
+	$(BUILD)/injector/injector reference >docs/injector-reference.md
+check-docs: program
+	@{ $(BUILD)/agent/agent completion configuration | diff -u docs/configuration.md - && \
+		$(BUILD)/injector/injector reference | diff -u docs/injector-reference.md -; } || \
+		{ echo "docs are not current: make docs" >&2; exit 1; }
+
+.PHONY: manifests
+manifests: servers ## write deploy/install.yaml from the chart
+	@deploy/manifests $(CACHE)/helm >deploy/install.yaml
 
 .PHONY: install
 install: all ## install into $(DESTDIR)$(PREFIX)
