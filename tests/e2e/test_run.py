@@ -2,6 +2,7 @@
 """`agent run` is invisible: exit status, signals, terminal and streams are the program's own."""
 import os
 import pty
+import resource
 import select
 import shutil
 import signal
@@ -13,8 +14,9 @@ import pytest
 from conftest import AGENT
 
 SECRET = "hunter2-hunter2"
-FACTS = ("grep -E '^(Umask|Sig(Blk|Ign|Cgt)|NoNewPrivs|Seccomp|CapEff):?' /proc/self/status; "
-         "cat /proc/self/limits; ls /proc/self/fd; ulimit -c; env | sort | grep -v '^_='")
+FACTS = ("grep -E '^(Umask|Sig(Blk|Ign|Cgt)|NoNewPrivs|Seccomp.*|Cap.*|[UG]id|Groups|Threads|THP.*|Spec.*):' /proc/self/status; "
+         "for name in limits timerslack_ns coredump_filter oom_score_adj cgroup personality; do cat /proc/self/$name; done; "
+         "cut -d' ' -f19 /proc/self/stat; ls /proc/self/fd; ls -ld /proc/self/environ | cut -d' ' -f1-4; env | sort | grep -v '^_='")
 
 
 @pytest.fixture(name="folder")
@@ -172,13 +174,34 @@ def test_file_stands_while_the_program_runs(folder):
     assert not os.path.lexists(target)
 
 
-def test_child_has_what_it_would_have_without_us(folder):
-    environment = dict(folder[1], DB_PASSWORD=SECRET, API_KEY="k1k2k3k4")
-    for mode in ({}, {"umask": 0o027}):
-        plain = subprocess.run(["sh", "-c", FACTS], cwd=folder[0], env=environment, text=True,
-                               capture_output=True, check=True, stdin=subprocess.DEVNULL, **mode)
-        ours = run((folder[0], environment), "--", "sh", "-c", FACTS, **mode)
-        assert ours.stdout == plain.stdout
+def peculiar():
+    """Everything that a parent may hand on, unlike its default."""
+    os.umask(0o027)
+    os.nice(3)
+    for number in (signal.SIGUSR2, signal.SIGPIPE, signal.SIGCHLD, signal.SIGHUP, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGUSR1, signal.SIGTERM, signal.SIGALRM})
+    resource.setrlimit(resource.RLIMIT_CORE, (12345, 1 << 20))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, 500))
+    resource.setrlimit(resource.RLIMIT_STACK, (4 << 20, 64 << 20))
+
+
+@pytest.mark.parametrize("before", [None, peculiar])
+@pytest.mark.parametrize("way", [[], ["--mask", "always"], ["--watch", "restart"], ["--file", "f=sops://secrets.enc.yaml#/db/password"]])
+def test_child_has_what_it_would_have_without_us(folder, way, before):
+    """Whether we are beside it or have become it; with descriptors that somebody left open for it."""
+    path, environment = folder
+    named = ["--env", "DB_PASSWORD=sops://secrets.enc.yaml#/db/password", "--env", "API_KEY=sops://secrets.enc.yaml#/api-key"]
+    environment = dict(environment, DB_PASSWORD=SECRET, API_KEY="k1k2k3k4")
+    shown = ["***" if "--mask" in way else value for value in (SECRET, "k1k2k3k4")]
+    with open("/dev/null") as left:
+        options = {"cwd": path, "env": environment, "text": True, "stdin": subprocess.DEVNULL, "capture_output": True,
+                   "check": False, "timeout": 60, "preexec_fn": before, "pass_fds": [left.fileno()], "restore_signals": False}
+        plain = subprocess.run(["sh", "-c", FACTS], **options)
+        ours = subprocess.run([AGENT, "run", *named, *way, "--", "sh", "-c", FACTS], **options)
+    assert "Umask" in plain.stdout and "DB_PASSWORD" in plain.stdout
+    assert ours.stdout == plain.stdout.replace(SECRET, shown[0]).replace("k1k2k3k4", shown[1])
+    assert (ours.returncode, ours.stderr) == (plain.returncode, plain.stderr)
 
 
 def test_the_pid_is_kept_and_the_streams_are_passed(folder):
