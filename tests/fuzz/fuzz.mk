@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# A libFuzzer target per tests/fuzz/NAME_fuzz.c, which clang builds with what parses: base, backends, certs. A run is
+# A libFuzzer target per tests/fuzz/NAME_fuzz.c, which clang builds with what parses: base, config, backends, certs, injector. A run is
 # short (FUZZ_SECONDS each) and starts from tests/fuzz/corpus/NAME; what it finds stays in $(FUZZ_BUILD)/found.
 
 FUZZ_CC      ?= $(firstword $(notdir $(shell which clang clang-19 clang-16 clang-14)))
@@ -9,13 +9,19 @@ FUZZ_BUILD   := $(BUILD)/fuzz
 FUZZ_FLAGS   := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 		-fno-sanitize-recover=all
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
-FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(shell find agent/base backends certs -name '*.c' 2>/dev/null | sort))
+FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(shell find agent/base agent/config backends certs -name '*.c' 2>/dev/null | sort) \
+		$(filter-out injector/main.c,$(sort $(wildcard injector/*.c))))
 
 $(FUZZ_BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@$(FUZZ_CC) $(CPPFLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
 
-$(FUZZ_BUILD)/%_fuzz: $(FUZZ_BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_OBJECTS)
+# A library, so that a target gets what it parses with and not what serves it.
+$(FUZZ_BUILD)/parsers.a: $(FUZZ_OBJECTS)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(FUZZ_BUILD)/%_fuzz: $(FUZZ_BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_BUILD)/parsers.a
 	@$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
 
 -include $(FUZZ_OBJECTS:.o=.d) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/tests/fuzz/%_fuzz.d)
