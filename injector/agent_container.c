@@ -100,9 +100,22 @@ static struct json_node *mounts_of(const struct plan *plan, enum agent_role role
 	return mounts;
 }
 
+void kube_escape(struct buf *out, const char *text)
+{
+	for (size_t len; *text != '\0'; text += len) {
+		len = strcspn(text, "$");
+		buf_put(out, text, len);
+		if (text[len] == '$') {
+			buf_puts(out, "$$");
+			len++;
+		}
+	}
+}
+
 static void put_config(const struct plan *plan, struct json_node *env)
 {
 	AUTO(buf_deinit) struct buf text = BUF_INIT(CONFIG_MAX);
+	AUTO(buf_deinit) struct buf escaped = BUF_INIT((size_t)2 * CONFIG_MAX);
 	struct json_edit *edit = plan->wish->edit;
 	struct json_node *variable = json_new(edit, JSON_IS_MAP);
 
@@ -115,7 +128,8 @@ static void put_config(const struct plan *plan, struct json_node *env)
 		return;
 	}
 	json_put_string(edit, variable, "name", "AGENT_CONFIG_YAML");
-	json_put(edit, variable, "value", json_new_bytes(edit, buf_string(&text), text.len));
+	kube_escape(&escaped, buf_string(&text));
+	json_put(edit, variable, "value", json_new_bytes(edit, buf_string(&escaped), escaped.len));
 	json_append(env, variable);
 }
 

@@ -3,6 +3,7 @@
 /*
  * Our own containers: restricted by construction, small, and with what the profile says.
  */
+#include "agent/base/buf.h"
 #include "injector/plan.h"
 
 enum agent_role {
@@ -11,6 +12,9 @@ enum agent_role {
 	AGENT_ONCE,    /* publishes and ends */
 	AGENT_COPY,    /* puts the program where wrapped containers find it, and ends */
 };
+
+/* Appends text so that a kubelet, which expands $(NAME), leaves it as it is. */
+void kube_escape(struct buf *out, const char *text);
 
 /* NULL when the pod was refused, or memory is short. */
 struct json_node *agent_container(const struct plan *plan, enum agent_role role);

@@ -18,7 +18,7 @@
 #define SOCKET_SIZE   "64Ki" /* a socket is a name */
 #define PROGRAM_SIZE  "32Mi"
 
-enum { SECOND_MS = 1000, KIB_BITS = 10, MIB_BITS = 20 };
+enum { TEXT_MOST = 64 << 10, SECOND_MS = 1000, KIB_BITS = 10, MIB_BITS = 20 };
 
 struct build {
 	const struct plan *plan;
@@ -224,6 +224,15 @@ static void put_variables(struct build *build, const struct plan_target *target,
 		json_remove(container, json_get(container, "env"));
 }
 
+/* A kubelet expands $(NAME) in commands and values, and makes one $ of two. */
+static const char *literally(struct build *build, const char *text)
+{
+	AUTO(buf_deinit) struct buf escaped = BUF_INIT(TEXT_MOST);
+
+	kube_escape(&escaped, text);
+	return wish_text_bytes(build->plan->wish, buf_string(&escaped), escaped.len);
+}
+
 static void add_word(struct build *build, struct json_node *command, const char *word)
 {
 	json_append(command, json_new_string(build->edit, word));
@@ -269,7 +278,8 @@ static void wrap(struct build *build, const struct plan_target *target, struct j
 		any = true;
 		add_word(build, command, "--env");
 		add_word(build, command,
-			 wish_text(wish, "%s=%s", variable->name, reference_to(wish, variable)));
+			 literally(build, wish_text(wish, "%s=%s", variable->name,
+						    reference_to(wish, variable))));
 	}
 	if (!any)
 		add_word(build, command, "--no-env");

@@ -13,6 +13,7 @@
 #include "agent/config/paths.h"
 #include "agent/config/sections.h"
 #include "injector/annotations.h"
+#include "injector/plan.h"
 #include "injector/pod.h"
 #include "injector/quantity.h"
 
@@ -116,25 +117,69 @@ static int check_bool(struct wish *wish, const char *member, const char *value)
 	return read_bool(wish, value, &ignored);
 }
 
-/* An absolute path without what an API server refuses; slashes behind it do not count. */
+/* As a path is joined to a directory: "." and empty components go, ".." takes one away. */
+static const char *clean(struct wish *wish, const char *path)
+{
+	AUTO(buf_deinit) struct buf text = BUF_INIT(PATH_MOST);
+	size_t len;
+
+	for (; *path != '\0'; path += len) {
+		path += strspn(path, "/");
+		len = strcspn(path, "/");
+		if (len == 0 || (len == 1 && path[0] == '.'))
+			continue;
+		if (len == 2 && path[0] == '.' && path[1] == '.') {
+			const char *slash = text.len > 0 ? strrchr(text.data, '/') : NULL;
+
+			if (text.len == 0)
+				return "..";
+			buf_truncate(&text, slash != NULL ? (size_t)(slash - text.data) : 0);
+			continue;
+		}
+		if (text.len > 0)
+			buf_putc(&text, '/');
+		buf_put(&text, path, len);
+	}
+	return wish_text_bytes(wish, buf_string(&text), text.len);
+}
+
+/* What the agent's own container has in its place. */
+static bool hides_agent(const char *path)
+{
+	static const char *const places[] = { "/bin/agent", "/etc/agent",  "/etc/ssl/certs",
+					      PLAN_PRIVATE, PLAN_IDENTITY, PLAN_ENV,
+					      PLAN_SOCKET,  PLAN_BIN };
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (path_covers(path, places[i]) || path_covers(places[i], path))
+			return true;
+	return false;
+}
+
+/* An absolute path without what an API server refuses, one spelling of it. */
 static int read_directory(struct wish *wish, const char *value, const char **ret)
 {
-	size_t len = strlen(value);
+	const char *path = clean(wish, value);
 
-	while (len > 1 && value[len - 1] == '/')
-		len--;
-	if (value[0] != '/' || len < 2 || strchr(value, ':') != NULL || strstr(value, "..") != NULL)
+	if (value[0] != '/' || path[0] == '\0' || strchr(value, ':') != NULL ||
+	    strstr(value, "..") != NULL)
 		return wish_refuse(
 			wish, REASON_ANNOTATION,
 			"'%.120s' is no directory to mount at: write an absolute path, as "
 			"/vault/secrets",
 			value);
-	if (path_covers(value, "/run/secrets"))
+	path = wish_text(wish, "/%s", path);
+	if (hides_agent(path))
+		return wish_refuse(wish, REASON_UNSUPPORTED,
+				   "'%.120s' is where the agent has files of its own: choose "
+				   "another directory",
+				   value);
+	if (path_covers(path, "/run/secrets"))
 		mutation_warn(wish->mutation,
 			      "%s: the service account's token is mounted below %s, so the files "
 			      "are mounted writable",
 			      wish->annotation, value);
-	*ret = wish_text_bytes(wish, value, len);
+	*ret = path;
 	return 0;
 }
 
@@ -180,8 +225,7 @@ static int read_case_of(struct wish *wish, const char *member, const char *value
 
 TAKE(read_containers, containers)
 TAKE(read_copy_mounts, copy_mounts)
-TAKE(read_service, service)
-TAKE(read_namespace, vault_namespace)
+
 TAKE(read_role, role)
 TAKE(read_server_name, server_name)
 TAKE(read_ca_cert, ca_file)
@@ -362,9 +406,53 @@ static bool is_profiles_mount(const struct wish *wish, const char *value)
 
 static int read_auth_path(struct wish *wish, const char *member, const char *value)
 {
+	const char *fault;
+
 	(void)member;
 	wish->auth_mount = without_auth(value);
-	return wish_check_line(wish, value);
+	fault = wish->auth_mount[0] == '/' ? "starts with a slash"
+					   : wish_path_fault(wish->auth_mount);
+	if (fault != NULL)
+		return wish_refuse(wish, REASON_ANNOTATION,
+				   "'%.120s' %s: write it as auth/kubernetes", value, fault);
+	return 0;
+}
+
+/* Goes into a header, or into a line of HTTP. */
+static bool is_graphic(const char *value)
+{
+	for (; *value != '\0'; value++)
+		if ((unsigned char)*value <= 0x20 || (unsigned char)*value >= 0x7f)
+			return false;
+	return true;
+}
+
+static int read_namespace(struct wish *wish, const char *member, const char *value)
+{
+	(void)member;
+	if (!is_graphic(value))
+		return wish_refuse(
+			wish, REASON_ANNOTATION,
+			"'%.80s' holds a space or a character that is no ASCII: write it "
+			"as team/a",
+			value);
+	wish->vault_namespace = value;
+	return 0;
+}
+
+static int read_service(struct wish *wish, const char *member, const char *value)
+{
+	bool plain = text_starts_with(value, "http://") && wish->profile->insecure_http;
+	const char *host = strstr(value, "://");
+
+	(void)member;
+	if ((!plain && !text_starts_with(value, "https://")) || !is_graphic(value) ||
+	    host[strlen("://")] == '\0' || strpbrk(host + strlen("://"), "/?#@\\<>\"") != NULL)
+		return wish_refuse(
+			wish, REASON_ANNOTATION,
+			"'%.120s' is no address: write it as https://vault.vault.svc:8200", value);
+	wish->service = value;
+	return 0;
 }
 
 static int read_auth_type(struct wish *wish, const char *member, const char *value)
@@ -626,32 +714,6 @@ static const char *lower(struct wish *wish, const char *name)
 
 	for (; *name != '\0'; name++)
 		buf_putc(&text, *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name);
-	return wish_text_bytes(wish, buf_string(&text), text.len);
-}
-
-/* As a path is joined to a directory: "." and empty components go, ".." takes one away. */
-static const char *clean(struct wish *wish, const char *path)
-{
-	AUTO(buf_deinit) struct buf text = BUF_INIT(PATH_MOST);
-	size_t len;
-
-	for (; *path != '\0'; path += len) {
-		path += strspn(path, "/");
-		len = strcspn(path, "/");
-		if (len == 0 || (len == 1 && path[0] == '.'))
-			continue;
-		if (len == 2 && path[0] == '.' && path[1] == '.') {
-			const char *slash = text.len > 0 ? strrchr(text.data, '/') : NULL;
-
-			if (text.len == 0)
-				return "..";
-			buf_truncate(&text, slash != NULL ? (size_t)(slash - text.data) : 0);
-			continue;
-		}
-		if (text.len > 0)
-			buf_putc(&text, '/');
-		buf_put(&text, path, len);
-	}
 	return wish_text_bytes(wish, buf_string(&text), text.len);
 }
 

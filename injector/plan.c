@@ -18,6 +18,38 @@ static bool switched(int choice, bool detected)
 	return choice == SWITCH_ON || (choice == SWITCH_AUTO && detected);
 }
 
+/* A job's pod: it is done when its containers are. */
+static bool ends(const struct json_node *pod)
+{
+	const char *policy = json_string(json_get(json_get(pod, "spec"), "restartPolicy"));
+
+	return policy != NULL && strcmp(policy, "Always") != 0;
+}
+
+/* Without native sidecars one that stays would keep a job from ending. */
+static void spare_sidecar(struct plan *plan)
+{
+	struct wish *wish = plan->wish;
+	bool files = switched(wish->config->env_files, versions_have_env_files(wish->versions));
+	bool asks = wish->sockets != NULL || wish->signals != NULL ||
+		    (wish->variables != NULL && wish->env_method != ENV_METHOD_KUBELET && !files);
+
+	plan->sidecar = asks;
+	if (asks)
+		mutation_warn(
+			wish->mutation,
+			"%s: this cluster has no native sidecars, so the pod does not end while "
+			"the agent runs beside it: take secrets from files, or end it yourself",
+			wish->dialect->inject);
+	else
+		mutation_warn(
+			wish->mutation,
+			"%s: this cluster has no native sidecars, and one that stays would keep "
+			"the pod from ending: secrets are fetched once (" OWN_PREFIX
+			"shape: both for a sidecar)",
+			wish->dialect->inject);
+}
+
 static int choose_shape(struct plan *plan)
 {
 	struct wish *wish = plan->wish;
@@ -35,6 +67,8 @@ static int choose_shape(struct plan *plan)
 	plan->init = wish->shape == SHAPE_INIT || wish->shape == SHAPE_BOTH ||
 		     (wish->shape == SHAPE_AUTO && !native);
 	plan->sidecar = wish->shape != SHAPE_INIT;
+	if (wish->shape == SHAPE_AUTO && !native && wish->dialect->own && ends(wish->pod))
+		spare_sidecar(plan);
 	return 0;
 }
 

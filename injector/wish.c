@@ -77,18 +77,22 @@ const char *wish_text_bytes(struct wish *wish, const char *text, size_t len)
 
 const char *wish_text(struct wish *wish, const char *format, ...)
 {
-	char text[1024];
 	va_list args;
+	char *text;
 	int len;
 
 	va_start(args, format);
-	len = vsnprintf(text, sizeof(text), format, args);
+	len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	if (len < 0 || (size_t)len >= sizeof(text)) {
+	text = len >= 0 ? pool_alloc(&wish->edit->pool, (size_t)len + 1) : NULL;
+	if (text == NULL) {
 		wish->edit->failed = true;
 		return "";
 	}
-	return wish_text_bytes(wish, text, (size_t)len);
+	va_start(args, format);
+	(void)vsnprintf(text, (size_t)len + 1, format, args);
+	va_end(args);
+	return text;
 }
 
 static void *take(struct wish *wish, size_t size)

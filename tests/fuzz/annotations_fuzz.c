@@ -27,7 +27,10 @@ static const struct backend_ops *const backends[] = { &vault_backend, NULL };
 static const struct injector_config *operators_file(void)
 {
 	static const char text[] =
-		"profiles: { default: { address: 'https://v', image: a, auth: { role: r } } }";
+		"profiles: { default: { address: 'https://v', image: a, auth: { role: r }, allow: "
+		"[ "
+		"service, ca-cert, auth-path, tls, extra-secret, copy-mounts, "
+		"share-process-namespace ] } }";
 	static struct injector_config *config;
 	struct config_problems problems = { 0 };
 
@@ -68,6 +71,17 @@ static void write_pod(struct buf *pod, unsigned dialect, const char *lines, size
 		 "\"side\",\"image\":\"s\",\"command\":[\"s\"]}]}}");
 }
 
+/* As a kubelet hands it over. */
+static void unescape(struct buf *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (text[0] == '$' && text[1] != '$')
+			abort();
+		text += *text == '$' ? 1 : 0;
+		buf_putc(out, *text);
+	}
+}
+
 static void check_agent_yaml(const struct json_node *pod)
 {
 	for (int init = 0; init < 2; init++) {
@@ -76,11 +90,14 @@ static void check_agent_yaml(const struct json_node *pod)
 		for (; item != NULL; item = item->next) {
 			const char *text = json_string(
 				json_get(container_variable(item, "AGENT_CONFIG_YAML"), "value"));
+			AUTO(buf_deinit) struct buf value = BUF_INIT(BODY_MAX);
 			struct config_problems problems = { 0 };
 			struct config *config;
 
 			if (text == NULL)
 				continue;
+			unescape(&value, text);
+			text = buf_string(&value);
 			config =
 				config_parse(text, strlen(text), "agent.yaml", backends, &problems);
 			if (config == NULL) {

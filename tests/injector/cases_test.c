@@ -138,9 +138,21 @@ static const char *agent_yaml(const struct json_node *pod)
 	return NULL;
 }
 
+/* As a kubelet hands it over. */
+static void unescape(struct buf *out, const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++) {
+		if (*text == '$')
+			cr_assert_eq(text[1], '$', "a $ that a kubelet would take");
+		text += *text == '$' ? 1 : 0;
+		buf_putc(out, *text);
+	}
+}
+
 static void check_agent_yaml(const struct test_case *one, const struct json_node *pod)
 {
 	const struct json_node *expected = json_get(one->expect, "agent_yaml");
+	AUTO(buf_deinit) struct buf value = BUF_INIT(TEXT_MOST);
 	const char *text = agent_yaml(pod);
 	AUTO(json_doc_freep) struct json_doc *doc = NULL;
 	AUTO(buf_deinit) struct buf where = BUF_INIT(TEXT_MOST);
@@ -153,6 +165,8 @@ static void check_agent_yaml(const struct test_case *one, const struct json_node
 			FAILED("there is no configuration for the agent");
 		return;
 	}
+	unescape(&value, text);
+	text = buf_string(&value);
 	config = config_parse(text, strlen(text), "agent.yaml", backend_types, &problems);
 	config_problems_print(&problems, &where);
 	if (config == NULL)
