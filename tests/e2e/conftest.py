@@ -10,12 +10,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 
 import pytest
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../tools"))
 AGENT = os.environ.get("AGENT_BIN", os.path.abspath("build/agent/agent"))
 
 
