@@ -22,6 +22,21 @@ enum {
 	BACKOFF_MOST_MS = 30000,
 };
 
+/* A broker that is started again begins, as the first did, without anything that the child was
+ * given or has written. */
+static void forget_child(struct launcher *l)
+{
+	for (size_t i = 0; i < l->stream_count; i++) {
+		if (l->streams[i].from > STDERR_FILENO && l->streams[i].from != l->pty.master)
+			closep(&l->streams[i].from);
+		stream_deinit(&l->streams[i]);
+	}
+	l->stream_count = 0;
+	l->mask = mask_free(l->mask);
+	frame_reader_deinit(&l->reader);
+	child_environment_deinit(&l->environment);
+}
+
 static _Noreturn void broker_process(struct launcher *l, int channel)
 {
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -31,6 +46,7 @@ static _Noreturn void broker_process(struct launcher *l, int channel)
 	(void)dup2(nothing, STDOUT_FILENO);
 	closep(&nothing);
 	closep(&l->signals);
+	forget_child(l);
 	pty_close_slave(&l->pty);
 	closep(&l->pty.master);
 	inherited_restore(&l->inherited);

@@ -11,9 +11,11 @@ import time
 import urllib.request
 
 import pytest
+import yaml
 
 from conftest import free_port, wait_until
 from relay import Relay, make_ca
+from running import Running
 from sidecar import READ_POLICY, Sidecar, approle_config
 
 TOKEN = re.compile(rb"\bs\.[A-Za-z0-9]{24}\b")
@@ -287,3 +289,73 @@ def test_a_token_in_the_environment_leaves_it(bao, serve, tmp_path):
     environ = open(f"/proc/{pid}/environ", "rb").read()
     assert token.encode() not in environ and stray.encode() not in environ
     assert token not in sidecar.read_log() + sidecar.get("/v1/status")[1].decode()
+
+
+# ---- run ----
+
+
+def texts_of(pid):
+    """What everybody may read of a process, and what root may of its strings."""
+    return b"".join(open(f"/proc/{pid}/{name}", "rb").read() for name in ("cmdline", "environ", "comm"))
+
+
+@pytest.mark.parametrize("source", ["backends", "socket"])
+def test_run_leaves_its_values_to_the_program_alone(bao, agent, serve, tmp_path, source):
+    """Through two versions and a broker's death, at the highest level: the broker's memory, argv, environments, the log
+    and every file. (The launcher holds what the next program is given; it is not dumpable.)"""
+    values = [canary() for _ in range(3)]
+    bao.put("run-canary", password=values[0], other=values[0][::-1])
+    role = bao.approle("run-canary", READ_POLICY, str(tmp_path))
+    credential = open(role[1]).read().strip()
+    config = approle_config(bao, tmp_path, role, {"run-canary": kv("run-canary")}, log={"level": "trace"})
+    if source == "socket":
+        sidecar = serve(config).wait_ready()
+        where = ["--socket", sidecar.socket]
+    else:
+        del config["sinks"]
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
+        where = ["-c", str(tmp_path / "run.yaml")]
+    (tmp_path / "home").mkdir()
+    stray = canary()
+    running = Running(agent, tmp_path / "home", *where, "--watch", "restart", "--mask", "always", "--", "sh", "-c",
+                      "echo $PASSWORD | cksum; exec sleep 1000", STRAY=stray)
+    try:
+        for number, value in enumerate(values):
+            wait_until(lambda n=number: running.shown().count("\n") > n, 30, f"version {number}: {running.said()}")
+            broker = running.broker()
+            assert settled(copies, broker, *values, credential, stray) == []
+            said = texts_of(broker) + texts_of(running.pid).replace(stray.encode(), b"") + running.said().encode()
+            assert not any(form in said for text in (*values, credential) for form in forms(text))
+            assert value.encode() in texts_of(running.program())
+            if number == 1:
+                os.kill(broker, signal.SIGKILL)
+                running.wait_said("the broker died")
+            if number < 2:
+                bao.put("run-canary", password=values[number + 1], other="x")
+        keep = (os.path.join(str(tmp_path), "secrets"), *role)
+        assert [path for value in values for path in texts_with(value, str(tmp_path), *keep)] == []
+        assert not any(form in running.shown().encode() for value in values for form in forms(value))
+    finally:
+        running.stop()
+
+
+def test_no_error_of_run_tells_a_value(bao, run, tmp_path):
+    value = canary()
+    bao.put("run-errors", nul="a\0" + value, short=value)
+    bao.put("run-large", large=value * 2000)
+    env = {"BAO_ADDR": bao.address, "BAO_TOKEN": bao.token, "TAKEN": value, "AGENT_LOG": "trace"}
+    reference = "vault://secret/run-errors"
+    cases = {
+        "NUL": ["--env", f"X={reference}#nul"],
+        "at most": ["--env", "X=vault://secret/run-large#large"],
+        "no field": ["--env", f"X={reference}#nothing"],
+        "TAKEN": ["--strict", "--env", f"TAKEN={reference}#short"],
+    }
+    (tmp_path / "file").write_text(value)
+    cases["stands there already"] = ["--file", f"{tmp_path}/file={reference}#short"]
+    (tmp_path / "env").write_text(f"A=1\n{value}\n")
+    cases["env:2"] = ["--env-file", str(tmp_path / "env")]
+    for says, arguments in cases.items():
+        result = run("run", *arguments, "--", "true", env=env)
+        assert result.returncode in (65, 78) and says in result.stderr, (says, result.stderr)
+        assert not any(form.decode() in result.stderr for form in forms(value)), says
