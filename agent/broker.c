@@ -402,14 +402,19 @@ void broker_give_up(const struct broker *broker, int64_t waited_ms,
 {
 	const struct error *trouble = broker_trouble(broker, entry);
 	AUTO(buf_deinit) struct buf waited = BUF_INIT(64);
+	enum error_code code = ERROR_UNAVAILABLE;
 
 	text_write_duration(&waited, waited_ms);
-	if (trouble == NULL || trouble->code == ERROR_NONE)
-		(void)error_set(ret, ERROR_UNAVAILABLE, "no answer within %s", buf_string(&waited));
-	else
-		(void)error_set(ret,
-				error_is_final(trouble->code) ? trouble->code : ERROR_UNAVAILABLE,
-				"not within %s: %s", buf_string(&waited), trouble->text);
+	if (trouble == NULL || trouble->code == ERROR_NONE) {
+		(void)error_set(ret, code, "no answer within %s", buf_string(&waited));
+		return;
+	}
+	if (error_is_final(trouble->code))
+		code = trouble->code;
+	/* What is not there is a directory of a sink, no secret. */
+	if (*entry == NULL && code == ERROR_NOT_FOUND)
+		code = ERROR_INVALID;
+	(void)error_set(ret, code, "not within %s: %s", buf_string(&waited), trouble->text);
 }
 
 bool broker_lease_free(const struct broker *broker)

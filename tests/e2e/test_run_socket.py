@@ -125,7 +125,7 @@ def test_what_does_not_go_together_is_a_usage_error(serve, away, tmp_path):
         assert "--socket" in result.stderr
     (tmp_path / "references").write_text("N=vault://secret/db#key\n")
     result = away("--socket", sidecar.socket, "--env-file", str(tmp_path / "references"), "--", "true")
-    assert (result.returncode, "references:1" in result.stderr) == (64, True)
+    assert (result.returncode, "references: line 1" in result.stderr) == (64, True)
 
 
 def test_agent_socket_applies_where_nothing_else_does(serve, away, run, tmp_path):

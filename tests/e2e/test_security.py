@@ -354,7 +354,7 @@ def test_no_error_of_run_tells_a_value(bao, run, tmp_path):
     (tmp_path / "file").write_text(value)
     cases["stands there already"] = ["--file", f"{tmp_path}/file={reference}#short"]
     (tmp_path / "env").write_text(f"A=1\n{value}\n")
-    cases["env:2"] = ["--env-file", str(tmp_path / "env")]
+    cases["line 2"] = ["--env-file", str(tmp_path / "env")]
     for says, arguments in cases.items():
         result = run("run", *arguments, "--", "true", env=env)
         assert result.returncode in (65, 78) and says in result.stderr, (says, result.stderr)
