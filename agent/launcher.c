@@ -52,13 +52,24 @@ void launcher_fail_error(struct launcher *l, const struct error *err)
 	launcher_fail(l, error_exit_status(err->code), err->text);
 }
 
+bool launcher_owns(const struct launcher *l, const struct stream *stream)
+{
+	return stream->from != STDIN_FILENO && stream->from != l->pty.master;
+}
+
 static bool move_streams(struct launcher *l)
 {
 	bool moved = false;
 
 	for (size_t i = 0; i < l->stream_count; i++) {
-		moved |= stream_write(&l->streams[i]);
-		moved |= stream_read(&l->streams[i]);
+		struct stream *stream = &l->streams[i];
+
+		moved |= stream_write(stream);
+		moved |= stream_read(stream);
+		/* Where nobody reads us, nobody reads the child: its next write fails as it would
+		 * have. */
+		if (stream->ended && launcher_owns(l, stream))
+			closep(&stream->from);
 	}
 	if (moved && l->pty.master >= 0)
 		l->idle_at = launcher_now_ms() + IDLE_MS;

@@ -27,7 +27,7 @@ enum {
 static void forget_child(struct launcher *l)
 {
 	for (size_t i = 0; i < l->stream_count; i++) {
-		if (l->streams[i].from > STDERR_FILENO && l->streams[i].from != l->pty.master)
+		if (launcher_owns(l, &l->streams[i]))
 			closep(&l->streams[i].from);
 		stream_deinit(&l->streams[i]);
 	}

@@ -63,6 +63,9 @@ void launcher_finish_with(struct launcher *l, int exit_status);
 void launcher_fail(struct launcher *l, int exit_status, const char *text);
 void launcher_fail_error(struct launcher *l, const struct error *err);
 
+/* Whether the stream reads from a pipe that was made for it. */
+bool launcher_owns(const struct launcher *l, const struct stream *stream);
+
 /* launcher_broker.c: the process that has the secrets, and what it says. */
 int launcher_broker_start(struct launcher *l, struct error *err) MUST_USE;
 void launcher_broker_lost(struct launcher *l);

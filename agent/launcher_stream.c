@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,7 +79,11 @@ bool stream_write(struct stream *stream)
 	if (put < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (put < 0) {
-		/* Nobody reads us: the child learns it as it would have, at its next write. */
+		/* The child would have seen it: now its next write fails, and what is lost is
+		 * said. */
+		if (errno != EPIPE && errno != EIO)
+			(void)dprintf(STDERR_FILENO, "agent: output is lost: %s\n",
+				      strerror(errno));
 		buf_reset(&stream->out);
 		stream->ended = true;
 		return false;

@@ -91,7 +91,7 @@ void launcher_close_streams(struct launcher *l)
 		struct stream *stream = &l->streams[i];
 
 		stream_finish(stream);
-		if (stream->from != STDIN_FILENO && stream->from != l->pty.master)
+		if (launcher_owns(l, stream))
 			closep(&stream->from);
 		stream_deinit(stream);
 	}

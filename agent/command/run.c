@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agent/base/text.h"
 #include "agent/child.h"
@@ -90,10 +91,10 @@ static enum mask_mode mask_of(struct argp_state *state, const char *text)
 
 static int signal_number(const char *name)
 {
-	if (text_starts_with(name, "SIG"))
+	if (strncasecmp(name, "SIG", strlen("SIG")) == 0)
 		name += strlen("SIG");
 	for (int number = 1; number < SIGNALS_MAX; number++)
-		if (sigabbrev_np(number) != NULL && strcmp(sigabbrev_np(number), name) == 0)
+		if (sigabbrev_np(number) != NULL && strcasecmp(sigabbrev_np(number), name) == 0)
 			return number;
 	return 0;
 }
@@ -124,7 +125,8 @@ static int add_names(struct strings *names, char *list, struct error *err)
 	while ((name = strsep(&list, ",")) != NULL)
 		if (name[0] != '\0' && strings_add(names, name, err) < 0)
 			return -1;
-	return 0;
+	/* An empty variable of a script, say, must not mean everything. */
+	return names->count > 0 ? 0 : error_set(err, ERROR_USAGE, "no name is given");
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)

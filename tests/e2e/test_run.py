@@ -107,6 +107,9 @@ def test_an_env_file_may_be_a_pipe_and_standard_input(folder):
     (["--file", "K"], "PATH=REF"),
     (["--file", "K=foo://x"], "foo"),
     (["--timeout", "soon"], "soon"),
+    (["--only", ""], "--only"),
+    (["--only", ","], "--only"),
+    (["--watch", "signal:"], "--watch"),
 ])
 def test_what_cannot_be_meant_is_a_usage_error(folder, unfit, named):
     result = run(folder, *unfit, "--", "touch", "ran")
@@ -228,6 +231,29 @@ def test_masks_on_pipes_and_leaves_the_streams_apart(folder):
     assert run((folder[0], dict(folder[1], CI="true")), "--mask", "auto", "--",
                "sh", "-c", "echo $DB_PASSWORD").stdout == "***\n"
     assert run(folder, "--mask", "auto", "--", "sh", "-c", "echo $DB_PASSWORD").stdout == f"{SECRET}\n"
+
+
+@pytest.mark.parametrize("way", [[], ["--mask", "always"]])
+def test_a_reader_that_goes_ends_the_program_that_writes(folder, way):
+    """Masked or not, `| head -1` ends what would write for ever."""
+    with subprocess.Popen([AGENT, "run", *way, "--", "yes"], cwd=folder[0], env=folder[1], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "y\n"
+        process.stdout.close()
+        assert process.wait(20) == -signal.SIGPIPE
+        assert process.stderr.read() == ""
+
+
+def test_masked_output_that_is_lost_is_said(folder):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([AGENT, "run", "--mask", "always", "--", "sh", "-c", "echo hi"], cwd=folder[0], env=folder[1],
+                                stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert "No space left" in result.stderr
+
+
+def test_names_of_signals_are_taken_as_they_are_written(folder):
+    for name in ("HUP", "hup", "SIGHUP", "sighup"):
+        assert run(folder, "--watch", f"signal:{name}", "--", "sh", "-c", "exit 3").returncode == 3
 
 
 def on_terminal(folder, arguments, keys=b"", until=None):
