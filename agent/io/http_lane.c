@@ -136,10 +136,29 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 	tell(lane, watch->fd, flags);
 }
 
+/* Between two transfers libcurl lets go of a connection's socket. Its watch is only stopped then: a
+ * stopped one claims nothing, and fits whatever has that number next. */
+static struct socket_watch *find_watch(const struct http_lane *lane, curl_socket_t fd)
+{
+	struct socket_watch *watch;
+
+	LIST_FOREACH(watch, &lane->watches, entry)
+	{
+		if (watch->fd == fd)
+			break;
+	}
+	return watch;
+}
+
 static struct socket_watch *watch_socket(struct http_lane *lane, curl_socket_t fd)
 {
-	struct socket_watch *watch = wipe_calloc(1, sizeof(*watch));
+	struct socket_watch *watch = find_watch(lane, fd);
 
+	if (watch != NULL) {
+		(void)curl_multi_assign(lane->multi, fd, watch);
+		return watch;
+	}
+	watch = wipe_calloc(1, sizeof(*watch));
 	if (watch == NULL)
 		return NULL;
 	if (uv_poll_init(lane->timeout.loop, &watch->poll, fd) < 0) {
@@ -164,8 +183,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *context,
 		if (watch == NULL)
 			return 0;
 		(void)curl_multi_assign(lane->multi, fd, NULL);
-		LIST_REMOVE(watch, entry);
-		loop_close_and_free((uv_handle_t *)&watch->poll);
+		(void)uv_poll_stop(&watch->poll);
 		return 0;
 	}
 	if (watch == NULL)
