@@ -196,7 +196,9 @@ static void publish(struct publisher *publisher, struct stamp now)
 
 		publisher->failures++;
 		/* A directory that cannot be written today may be tomorrow: whatever the cause,
-		 * back off and try. */
+		 * back off and try. One that vanished is no secret that is not there. */
+		if (err.code == ERROR_NOT_FOUND)
+			err.code = ERROR_UNAVAILABLE;
 		publisher->error = err;
 		publisher->publish_at = now.boot_ms + schedule_retry_ms(publisher->clock, &passing,
 									publisher->failures);

@@ -208,6 +208,9 @@ static int open_directory(const struct files_sink *sink, struct file_set *set, s
 			set->gid = status.st_gid;
 		return fd;
 	}
+	if (errno == ENOTDIR)
+		return error_set(err, ERROR_INVALID,
+				 "it is a file, or is in one; name a directory");
 	if (errno != ENOENT)
 		return error_errno(err, errno, "cannot open it");
 	if (make_parents(path, err) < 0)

@@ -79,6 +79,11 @@ def locked_directory(place):
     place.own("secrets")
 
 
+def file_instead(place):
+    with open(place.directory, "w") as file:
+        file.write("mine")
+
+
 def locked_parent(place):
     os.mkdir(os.path.join(place.root, "locked"), 0o555)
     place.own("locked")
@@ -114,6 +119,7 @@ CASES = {
     "key": (forbid("keys.txt"), 78, ["keys.txt", "Permission denied"]),
     "directory": (locked_directory, 78, ["{root}/secrets", "Permission denied", "let the agent write"]),
     "its parent": (locked_parent, 78, ["{root}/locked/inner", "Permission denied", "let the agent write"]),
+    "a file instead": (file_instead, 78, ["{root}/secrets", "name a directory"]),
     "name with a slash": (rename_secret("a/b"), 78, ["agent.yaml:", "a/b"]),
     "name with dots": (rename_secret("..b"), 78, ["agent.yaml:", "..b"]),
     "entry that leaves": (entry("../key"), 78, ["agent.yaml:", "../key"]),
