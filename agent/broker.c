@@ -35,6 +35,7 @@ struct broker {
 	bool changed; /* versions among it */
 	int64_t batch_at;
 	int64_t batch_latest; /* of a batch of the start */
+	uint64_t orphans;
 	unsigned revoking;
 	bool closing;
 	int64_t close_at;
@@ -75,6 +76,13 @@ static void task_settled(void *context, struct task *task, bool changed)
 	broker->changed |= changed;
 	plan_batch(broker);
 	wake(broker);
+}
+
+static void orphaned(void *context)
+{
+	struct broker *broker = context;
+
+	broker->orphans++;
 }
 
 static void session_changed(void *context, struct session *session, bool replaced)
@@ -255,7 +263,7 @@ struct broker *broker_new(const struct broker_setup *setup, struct error *err)
 				      .confirmed = session_confirmed,
 				      .wake = wake,
 				      .context = broker },
-		.task_listener = { task_settled, wake, broker },
+		.task_listener = { task_settled, wake, orphaned, broker },
 		.hooks = setup->listener->hooks,
 	};
 	broker->timer = loop_timer_new(setup->loop, tick, broker, err);
@@ -426,6 +434,11 @@ bool broker_lease_free(const struct broker *broker)
 		    store->entries[i].version->lease.kind == LEASE_TIMED)
 			return false;
 	return true;
+}
+
+uint64_t broker_orphans(const struct broker *broker)
+{
+	return broker->orphans;
 }
 
 size_t broker_source_count(const struct broker *broker)

@@ -81,7 +81,9 @@ const struct error *broker_verdict(const struct broker *broker, const struct sto
 /* Every version in hand may outlive the session: none has a lease that dies with it. */
 bool broker_lease_free(const struct broker *broker);
 
-/* For status: what there is, and how it is doing. */
+/* For status: what there is, and how it is doing. Orphans are credentials that a lost answer may
+ * have left at the server with nobody to hold them. */
+uint64_t broker_orphans(const struct broker *broker);
 struct source;
 struct publisher;
 size_t broker_source_count(const struct broker *broker);

@@ -134,6 +134,7 @@ static int write_view(const struct broker_views *views, status_writer *writer, s
 		       .sink_count = sinks.count,
 		       .hardening = facts,
 		       .hardening_count = setup->hardening_count + FACTS_MORE,
+		       .orphans = broker_orphans(views->broker),
 		       .audit_dropped = views->audit != NULL ? audit_dropped(views->audit) : 0,
 	       },
 	       clock_now(setup->clock));

@@ -74,14 +74,22 @@ struct session *session_free(struct session *session)
 	return NULL;
 }
 
+static int64_t boot_now(const struct session *session)
+{
+	return clock_now(session->clock).boot_ms;
+}
+
 void session_adopt(struct session *session, const struct session *old)
 {
+	/* A login that a reload cancels has been sent all the same. */
+	session->last_login_boot_ms =
+		old->activity == LOGIN ? boot_now(session) : old->last_login_boot_ms;
+	session->last_probe_boot_ms = old->last_probe_boot_ms;
 	if (old->state != SESSION_LIVE || old->version == NULL)
 		return;
 	session->version = secret_version_ref(old->version);
 	session->state = SESSION_LIVE;
 	session->first_life_ms = old->first_life_ms;
-	session->last_login_boot_ms = old->last_login_boot_ms;
 	session->next_at = schedule_refresh_at(session->clock, &old->version->lease, 0);
 }
 
@@ -92,11 +100,6 @@ void session_take(struct session *session, struct secret_version *version)
 	session->state = SESSION_LIVE;
 	session->first_life_ms = version->lease.duration_ms;
 	session->next_at = schedule_refresh_at(session->clock, &version->lease, 0);
-}
-
-static int64_t boot_now(const struct session *session)
-{
-	return clock_now(session->clock).boot_ms;
 }
 
 static void plan(struct session *session, int64_t wait_ms)

@@ -34,8 +34,8 @@ struct session_listener {
 struct session *session_new(const char *name, const struct backend_ops *ops,
 			    struct backend *backend, struct wire *wire, const struct clock *clock,
 			    const struct session_listener *listener, struct error *err) MUST_USE;
-/* Takes over the credential of a session with the same backend and identity. Call before the first
- * tick. */
+/* Takes over the credential of a session with the same backend and identity, and when it last asked
+ * for one. Call before the first tick. */
 void session_adopt(struct session *session, const struct session *old);
 
 /* Takes up a credential that another process of ours signed in for. Call before the first tick. */

@@ -332,6 +332,9 @@ void status_write_metrics(struct buf *buf, const struct status_source *source, s
 	put_sample(buf, arena, "kind", "mapped", (double)stats.mapped_bytes);
 	put_sample(buf, arena, "kind", "locked", (double)stats.locked_bytes);
 	put_counter(buf, "agent_log_dropped_total", "Log lines that nobody took.", log_dropped());
+	put_counter(buf, "agent_orphans_total",
+		    "Credentials that a lost answer may have left with nobody to hold them.",
+		    source->orphans);
 	put_counter(buf, "agent_audit_dropped_total", "Audit lines that nobody took.",
 		    source->audit_dropped);
 }

@@ -48,6 +48,7 @@ struct status_source {
 	const struct status_fact *hardening;
 	size_t hardening_count;
 	uint64_t audit_dropped;
+	uint64_t orphans; /* as broker_orphans */
 };
 
 /* Appends {"secrets":[…],"backends":[…],"sinks":[…],"hardening":{…}}. */

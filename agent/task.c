@@ -229,10 +229,12 @@ static void run_done(struct run *run, struct secret_version *result, const struc
 
 	task->activity = TASK_IDLE;
 	task->source->runs--;
-	if (run->orphan)
+	if (run->orphan) {
 		log_warn("a credential may have been made that nobody holds",
 			 LOG_STR("secret", name_of(task)),
 			 LOG_STR("path", task->entry->spec->path));
+		task->listener->orphaned(task->listener->context);
+	}
 	if (err == NULL && renewing) {
 		renewed(task, result);
 	} else if (err == NULL) {

@@ -23,6 +23,8 @@ struct task_listener {
 	void (*settled)(void *context, struct task *task, bool changed);
 	/* What is due has changed: task_tick again soon. */
 	void (*wake)(void *context);
+	/* A credential may have been made that nobody holds. */
+	void (*orphaned)(void *context);
 	void *context;
 };
 

@@ -107,6 +107,7 @@ Test(status, metrics_say_age_state_and_what_was_dropped)
 		"\"A\"} 1\n",
 		"\nagent_sink_failed{sink=\"socket\"} 0\n",
 		"\nagent_arena_bytes{kind=\"mapped\"} 65536\n",
+		"\n# TYPE agent_orphans_total counter\nagent_orphans_total 3\n",
 		"\n# TYPE agent_audit_dropped_total counter\nagent_audit_dropped_total 9\n",
 	};
 	const struct status_backend backends[] = { { .name = "a\"\\\nb", .requests = 12 } };
@@ -123,7 +124,8 @@ Test(status, metrics_say_age_state_and_what_was_dropped)
 					      .backend_count = 1,
 					      .sinks = sinks,
 					      .sink_count = 2,
-					      .audit_dropped = 9 };
+					      .audit_dropped = 9,
+					      .orphans = 3 };
 
 	status_write_metrics(&text, &source, now);
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)

@@ -213,7 +213,7 @@ static void open_world(struct world *world)
 							.path = names[i],
 							.refresh_ms = 300000 };
 	cr_assert_eq(store_init(&world->store, world->specs, SECRETS, &err), 0);
-	world->listener = (struct task_listener){ on_settled, on_wake, world };
+	world->listener = (struct task_listener){ on_settled, on_wake, on_wake, world };
 	for (size_t i = 0; i < SECRETS; i++)
 		task_init(&world->tasks[i], &world->store.entries[i], &world->source, &fake_clock,
 			  &world->policy, &world->listener, fake_now.boot_ms);

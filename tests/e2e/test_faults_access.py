@@ -146,6 +146,8 @@ def test_a_lost_answer_makes_no_second_credential_unless_it_is_said(bao, rig, in
             proxy.clear()
         sidecar.wait_ready(20)
         said = sidecar.read_log().count("a credential may have been made")
+        counted = next(line for line in sidecar.get("/metrics")[1].decode().splitlines() if line.startswith("agent_orphans_total"))
+        assert counted == f"agent_orphans_total {said}"
         made = len(influx.made) - made
         assert made <= 1 + 2 * said, f"{name}: {made} made, {said} said"
         assert said == 0 if name == "refused" else said >= 1, f"{name}: {sidecar.read_log()}"
@@ -165,7 +167,37 @@ def test_a_lease_outlives_a_server_that_is_away_and_is_replaced_after(bao, rig, 
     assert sidecar.secret("creds")["state"] == "fresh"
 
 
-# ---- the end ----
+# ---- a reload, and the end ----
+
+
+def test_reloads_while_requests_hang_lose_nothing_and_keep_to_one_login_in_five_seconds(bao, rig, influx, dynamic):
+    """Five of them in a second, wherever the requests are."""
+    bao.put("reloads", value="one")
+    where = {"login": "login", "mount": "mounts", "read": READ, "creds": "/v1/database/creds", "refused": "login"}
+    sidecars = {}
+    for name, path in where.items():
+        proxy = rig.proxy()
+        proxy.fault = when(path, answer(403) if name == "refused" else silence())
+        sidecars[name] = (rig.serve({"a": kv("reloads"), "creds": CREDS}, proxy, role=dynamic), proxy)
+    for name, (sidecar, proxy) in sidecars.items():
+        wait_until(lambda p=proxy, n=name: p.paths(where[n]), 10, f"a {name} that hangs")
+    for number in range(5):
+        for sidecar, _ in sidecars.values():
+            sidecar.process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+    for name, (sidecar, proxy) in sidecars.items():
+        wait_until(lambda s=sidecar: "reloaded" in s.read_log(), 5, f"{name}: a reload")
+        logins = [request.at for request in proxy.requests if "login" in request.path]
+        assert all(later - sooner >= 4.9 for sooner, later in zip(logins, logins[1:])), (name, logins)
+        proxy.clear()
+    for name, (sidecar, proxy) in sidecars.items():
+        sidecar.wait_ready(40)
+        wait_until(lambda s=sidecar: all_states(s) == {"fresh"}, 5, f"{name}: fresh")
+        assert sidecar.read("a/value") == "one"
+    # What was asked for and not heard of is said.
+    creds, proxy = sidecars["creds"]
+    cut_off = len(proxy.paths("/v1/database/creds")) - 1
+    assert creds.read_log().count("a credential may have been made") >= 1 and cut_off >= 1
 
 
 def test_term_ends_within_five_seconds_whatever_hangs(bao, rig):
