@@ -239,6 +239,39 @@ static void check_pod(const struct test_case *one, const struct json_node *pod)
 		FAILED("is no longer guaranteed");
 }
 
+/* The order of annotations means nothing: the agent is told the same, byte for byte. */
+static void check_order_of_annotations(const struct test_case *one, const struct json_node *pod)
+{
+	AUTO(json_edit_deinit) struct json_edit edit = JSON_EDIT_INIT;
+	AUTO(mutation_deinit) struct mutation mutation = { 0 };
+	struct json_node *turned = json_clone(&edit, one->pod), *list, *reversed;
+	const char *first = agent_yaml(pod), *second;
+	struct mutate_request request = { .config = one->config,
+					  .versions = &one->versions,
+					  .namespace = one->namespace };
+	struct error err;
+
+	json_open(&edit, turned);
+	list = json_open_member(&edit, json_open_member(&edit, turned, "metadata", JSON_IS_MAP),
+				"annotations", JSON_IS_MAP);
+	reversed = json_new(&edit, JSON_IS_MAP);
+	for (const struct json_node *item = list->first; item != NULL; item = item->next) {
+		struct json_node *copy = json_clone(&edit, item);
+
+		copy->key = item->key;
+		copy->key_len = item->key_len;
+		json_insert(reversed, 0, copy);
+	}
+	json_put(&edit, json_open_member(&edit, turned, "metadata", JSON_IS_MAP), "annotations",
+		 reversed);
+	request.pod = turned;
+	cr_assert_eq(mutate(&request, &edit, &mutation, &err), 0, "%s", err.text);
+	second = mutation.verdict == MUTATE_INJECT ? agent_yaml(mutation.pod) : "";
+	if (first != NULL && (second == NULL || strcmp(first, second) != 0))
+		FAILED("another order of annotations is another configuration:\n%s\n%s", first,
+		       second != NULL ? second : "none");
+}
+
 /* A second round, as reinvocation makes it. */
 static void check_again(const struct test_case *one, const struct json_node *pod)
 {
@@ -338,6 +371,7 @@ static void run_case(const struct test_case *one)
 	check_agent_yaml(one, mutation.pod);
 	check_pod(one, mutation.pod);
 	check_again(one, mutation.pod);
+	check_order_of_annotations(one, mutation.pod);
 }
 
 Test(injector, data_cases)
