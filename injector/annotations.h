@@ -23,6 +23,10 @@ enum annotation_class {
 
 struct wish;
 
+/* Takes a value over into the wish; `member` is a family's member, else "". -1 when it refused the
+ * pod. */
+typedef int annotation_read_fn(struct wish *wish, const char *member, const char *value);
+
 struct annotation {
 	const char *name; /* behind the prefix; NULL ends a table */
 	enum annotation_class class;
@@ -33,9 +37,7 @@ struct annotation {
 	bool empty_counts;   /* elsewhere the peers take an empty value for none */
 	/* ANNOTATION_GATE: the profile says the same, so that nothing is widened; NULL: never. */
 	bool (*is_given)(const struct wish *wish, const char *value);
-	/* Takes the value over into the wish; `member` is a family's member, else "". -1 when it
-	 * refused the pod. NULL: nothing to take over. */
-	int (*read)(struct wish *wish, const char *member, const char *value);
+	annotation_read_fn *read; /* NULL: nothing to take over */
 };
 
 extern const struct annotation own_annotations[], vault_annotations[];

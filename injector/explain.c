@@ -180,11 +180,10 @@ int explain(const struct explain_request *request, const struct json_node *manif
 	if (mutate(&mutate_request, &edit, &mutation, err) < 0)
 		return -1;
 	*refused = *refused || mutation.verdict == MUTATE_REFUSE;
-	if (request->output == EXPLAIN_TEXT)
+	/* A refusal has no pod to show. */
+	if (request->output == EXPLAIN_TEXT || mutation.verdict == MUTATE_REFUSE)
 		write_text(out, manifest, pod, &mutation);
-	else if (mutation.verdict != MUTATE_REFUSE)
-		write_pod(request, out, mutation.verdict == MUTATE_INJECT ? mutation.pod : pod);
 	else
-		write_text(out, manifest, pod, &mutation);
+		write_pod(request, out, mutation.verdict == MUTATE_INJECT ? mutation.pod : pod);
 	return 0;
 }

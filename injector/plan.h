@@ -10,9 +10,9 @@
 #define PLAN_IDENTITY	PLAN_ROOT "/identity"
 #define PLAN_ENV	PLAN_ROOT "/env"
 #define PLAN_SOCKET	PLAN_ROOT "/socket"
-#define PLAN_BIN	PLAN_ROOT "/bin"
+#define PLAN_BIN	"/run/agent/bin"
 #define PLAN_CONFIG	"/etc/agent"
-#define PLAN_STATUS	PLAN_PRIVATE "/status.sock"
+#define PLAN_STATUS	"/run/agent/private/status.sock" /* in PLAN_PRIVATE */
 #define PLAN_CA_FILE	PLAN_IDENTITY "/ca.pem"
 #define PLAN_TOKEN_FILE PLAN_IDENTITY "/token"
 
