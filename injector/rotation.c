@@ -10,13 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/base/json_edit.h"
+#include "agent/base/json.h"
 #include "agent/base/text.h"
+#include "injector/authority_secret.h"
 
 #define AUTHORITY_NAME "secrets-agent injector CA"
-#define KEY_CERT       "ca.crt"
-#define KEY_KEY	       "ca.key"
-#define KEY_EARLIER    "ca-earlier.crt"
 #define JSON	       "Content-Type: application/json\n"
 #define JSON_PATCH     "Content-Type: application/json-patch+json\n"
 
@@ -197,63 +195,6 @@ static const char *version_of(const struct json_node *object)
 	return version != NULL ? version : "";
 }
 
-static int take_text(const struct json_node *data, const char *key, struct buf *out,
-		     struct error *err)
-{
-	const struct json_node *value = json_get(data, key);
-
-	if (value == NULL || value->type != JSON_IS_STRING)
-		return 0;
-	return text_read_base64(out, value->text, value->text_len, err);
-}
-
-/* NULL when there is none in it that can be used: then another is made. */
-static struct authority *authority_of(const struct json_node *secret)
-{
-	const struct json_node *data = json_get(secret, "data");
-	struct authority_pem pem = AUTHORITY_PEM_INIT;
-	struct authority *read = NULL;
-	struct error err;
-
-	if (take_text(data, KEY_CERT, &pem.cert, &err) == 0 &&
-	    take_text(data, KEY_KEY, &pem.key, &err) == 0 &&
-	    take_text(data, KEY_EARLIER, &pem.earlier, &err) == 0)
-		read = authority_read(&pem, &err);
-	authority_pem_deinit(&pem);
-	return read;
-}
-
-static void put_text(struct json_edit *edit, struct json_node *data, const char *key,
-		     const struct buf *pem)
-{
-	AUTO(buf_deinit) struct buf text = BUF_INIT(2 * AUTHORITY_PEM_MAX);
-
-	text_write_base64(&text, pem->data, pem->len);
-	json_put_string(edit, data, key, buf_string(&text));
-}
-
-/* The Secret as it was read, with its labels and its resourceVersion, and other data. */
-static int write_secret(struct rotation *rotation, struct error *err)
-{
-	AUTO(json_edit_deinit) struct json_edit edit = JSON_EDIT_INIT;
-	struct authority_pem pem = AUTHORITY_PEM_INIT;
-	struct json_node *secret = json_copy(&edit, json_doc_root(rotation->secret)), *data;
-	int written = authority_write(rotation->made, &pem, err);
-
-	json_open(&edit, secret);
-	data = json_new(&edit, JSON_IS_MAP);
-	put_text(&edit, data, KEY_CERT, &pem.cert);
-	put_text(&edit, data, KEY_KEY, &pem.key);
-	put_text(&edit, data, KEY_EARLIER, &pem.earlier);
-	json_put(&edit, secret, "data", data);
-	authority_pem_deinit(&pem);
-	if (written < 0 || json_edit_check(&edit, err) < 0)
-		return -1;
-	address_secret(rotation);
-	json_write(&rotation->request.body, secret);
-	return buf_check(&rotation->request.body, "the Secret", err);
-}
-
 /* Another one signs from now on, once everybody knows it. */
 static void adopt(struct rotation *rotation, struct authority *authority)
 {
@@ -298,7 +239,10 @@ static enum rotation_next replace_authority(struct rotation *rotation)
 	take_believed(rotation, &believed);
 	rotation->made = authority_new(AUTHORITY_NAME, real_ms(rotation), setup->ca_life_ms,
 				       rotation->current, &believed, &err);
-	if (rotation->made == NULL || write_secret(rotation, &err) < 0)
+	address_secret(rotation);
+	if (rotation->made == NULL ||
+	    authority_secret_write(rotation->made, json_doc_root(rotation->secret),
+				   &rotation->request.body, &err) < 0)
 		return give_up(rotation, &err);
 	return send(rotation, WRITING, "PUT", JSON);
 }
@@ -461,7 +405,7 @@ static bool adopt_from_secret(struct rotation *rotation)
 
 	if (rotation->current != NULL && strcmp(version, rotation->secret_version) == 0)
 		return true;
-	authority = authority_of(secret);
+	authority = authority_secret_read(secret);
 	if (authority == NULL)
 		return false;
 	adopt(rotation, authority);

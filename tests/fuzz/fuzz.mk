@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# A libFuzzer target per tests/fuzz/NAME_fuzz.c, which clang builds with what parses: base, config, backends, certs, injector. A run is
-# short (FUZZ_SECONDS each) and starts from tests/fuzz/corpus/NAME; what it finds stays in $(FUZZ_BUILD)/found.
+# A libFuzzer target per tests/fuzz/NAME_fuzz.c, which clang builds with what parses: base, config, heads of requests,
+# backends, certs, injector. A run is short (FUZZ_SECONDS each) and starts from tests/fuzz/corpus/NAME; what it finds
+# stays in $(FUZZ_BUILD)/found.
 
 FUZZ_CC      ?= $(firstword $(notdir $(shell which clang clang-19 clang-16 clang-14)))
 FUZZ_SECONDS ?= 10
@@ -10,7 +11,8 @@ FUZZ_FLAGS   := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-l
 		-fno-sanitize-recover=all
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(shell find agent/base agent/config backends certs -name '*.c' 2>/dev/null | sort) \
-		$(filter-out injector/main.c,$(sort $(wildcard injector/*.c))))
+		$(addprefix agent/io/,http_head.c http_message.c https_head.c) \
+		$(filter-out injector/main.c,$(sort $(wildcard injector/*.c)))) $(LLHTTP_OBJECTS)
 
 $(FUZZ_BUILD)/%.o: %.c
 	@mkdir -p $(@D)
