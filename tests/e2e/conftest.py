@@ -91,7 +91,15 @@ class Bao:
             env={**os.environ, "HOME": self.folder, "BAO_CLI_NO_COLOR": "1"},
         )
         wait_until(self.healthy, 30, "OpenBao to answer")
+        wait_until(self.has_mounted, 30, "secret/ to be mounted")
         return self
+
+    def has_mounted(self):
+        """A busy machine sees `secret/` before it is of version 2, which is told with status 400."""
+        try:
+            return self.call("GET", "secret/config")
+        except AssertionError:
+            return False
 
     def healthy(self):
         if self.process.poll() is not None:
