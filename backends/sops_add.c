@@ -27,7 +27,7 @@ static const struct sops_node *last_value(const struct sops_node *node)
 	const struct sops_node *last = NULL;
 
 	for (const struct sops_node *child = node->first; child != NULL; child = child->next)
-		if ((child->kind != SOPS_COMMENT || child->item) && !is_metadata(child))
+		if (!sops_is_between(child) && !is_metadata(child))
 			last = child;
 	return last;
 }

@@ -28,7 +28,7 @@ static const uint8_t only_encrypted_seed[] = {
 
 struct decryption {
 	struct sops_walk walk;
-	const uint8_t *key;
+	const struct sops_document *document;
 	crypto_hash_sha512_state hash;
 };
 
@@ -116,35 +116,43 @@ static int decrypt_value(struct decryption *d, struct sops_node *node, const cha
 			"file from version control and set the value with `agent secrets "
 			"set`");
 	kind = kind_of_type(&sealed, err);
-	if (kind < 0 || sops_unseal(d->key, &sealed, place, &plain, err) < 0)
+	if (kind < 0 || sops_unseal(d->document->key, &sealed, place, &plain, err) < 0)
 		return -1;
 	return set_typed(node, (enum sops_kind)kind, &plain, err);
 }
 
 /* Tries the places of the collections around as well: whose a comment is, readers of YAML see
  * differently. */
-static int decrypt_comment(struct decryption *d, struct sops_node *node, struct error *err)
+int sops_unseal_comment(const struct sops_document *document, const struct sops_sealed *sealed,
+			const struct sops_walk *walk, struct buf *plain, struct error *err)
 {
-	struct sops_sealed sealed;
-	size_t len = d->walk.place.len;
+	size_t len = walk->place.len;
 
-	if (!sops_sealed_read(node->text, node->len, &sealed))
-		return 0;
 	for (;;) {
-		AUTO(buf_deinit)
-		struct buf plain = BUF_INIT(SOPS_DOCUMENT_MAX), place = BUF_INIT(len + 1);
-		struct error ignored;
+		AUTO(buf_deinit) struct buf place = BUF_INIT(len + 1);
 
-		buf_put(&place, d->walk.place.data, len);
-		if (sops_unseal(d->key, &sealed, len > 0 ? buf_string(&place) : ":", &plain,
-				&ignored) == 0)
-			return sops_node_set(node, SOPS_COMMENT, buf_string(&plain), plain.len,
-					     err);
-		if (len == 0)
+		buf_put(&place, walk->place.data, len);
+		if (sops_unseal(document->key, sealed, len > 0 ? buf_string(&place) : ":", plain,
+				err) == 0)
 			return 0;
-		for (len--; len > 0 && d->walk.place.data[len - 1] != ':';)
+		if (len == 0)
+			return -1;
+		for (len--; len > 0 && walk->place.data[len - 1] != ':';)
 			len--;
 	}
+}
+
+/* One that cannot be opened stays as it is: nothing depends on it. */
+static int decrypt_comment(struct decryption *d, struct sops_node *node, struct error *err)
+{
+	AUTO(buf_deinit) struct buf plain = BUF_INIT(SOPS_DOCUMENT_MAX);
+	struct sops_sealed sealed;
+	struct error ignored;
+
+	if (!sops_sealed_read(node->text, node->len, &sealed) ||
+	    sops_unseal_comment(d->document, &sealed, &d->walk, &plain, &ignored) < 0)
+		return 0;
+	return sops_node_set(node, SOPS_COMMENT, buf_string(&plain), plain.len, err);
 }
 
 static int decrypt_leaf(struct sops_walk *walk, struct sops_node *node, bool encrypted,
@@ -173,7 +181,7 @@ static int decrypt_tree(struct sops_document *document, char mac[MAC_HEX + 1], s
 {
 	struct decryption d = {
 		.walk = { .rules = &document->rules, .leaf = decrypt_leaf },
-		.key = document->key,
+		.document = document,
 	};
 	uint8_t digest[MAC_BYTES];
 	int status;

@@ -3,6 +3,7 @@
  * A plain document becomes an encrypted one by replacing values where they stand.
  */
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/text.h"
@@ -59,7 +60,63 @@ struct encryption {
 	const struct sops_document *document;
 	const struct sops_document *like;
 	struct sops_edits edits;
+	/* Of `like`: its decrypted text, and how much of it the new one begins and ends with. */
+	struct buf plain;
+	struct sops_origins origins;
+	size_t same_before, same_after;
 };
+
+static void find_same(struct encryption *e)
+{
+	const struct buf *text = &e->document->source;
+	size_t most = text->len < e->plain.len ? text->len : e->plain.len;
+
+	while (e->same_before < most && text->data[e->same_before] == e->plain.data[e->same_before])
+		e->same_before++;
+	most -= e->same_before;
+	while (e->same_after < most && text->data[text->len - 1 - e->same_after] ==
+					       e->plain.data[e->plain.len - 1 - e->same_after])
+		e->same_after++;
+}
+
+static int compare_origin(const void *key, const void *item)
+{
+	const size_t *at = key;
+	const struct sops_origin *origin = item;
+
+	return *at < origin->plain ? -1 : *at > origin->plain;
+}
+
+/* Where a value came from that stands in what did not change; NULL: nowhere. */
+static const struct sops_origin *origin_of(const struct encryption *e, const struct sops_node *node)
+{
+	size_t len = e->document->source.len, at = node->span.start;
+
+	if (node->span.end > e->same_before && at < len - e->same_after)
+		return NULL;
+	if (node->span.end > e->same_before)
+		at = at - len + e->plain.len;
+	return bsearch(&at, e->origins.items, e->origins.count, sizeof(*e->origins.items),
+		       compare_origin);
+}
+
+/* A value is bound to its place, which can be another now although the text is the same. What was
+ * found must be the value itself, however it was found. */
+static bool still_opens(const struct encryption *e, const struct sops_node *node,
+			const struct sops_sealed *sealed)
+{
+	AUTO(buf_deinit) struct buf plain = BUF_INIT(SOPS_DOCUMENT_MAX);
+	struct error ignored;
+	int status;
+
+	if (node->kind == SOPS_COMMENT)
+		status = sops_unseal_comment(e->like, sealed, &e->walk, &plain, &ignored);
+	else
+		status = sops_unseal(e->like->key, sealed, sops_place(&e->walk, node), &plain,
+				     &ignored);
+	return status == 0 && plain.len == node->len &&
+	       memcmp(buf_string(&plain), node->text, node->len) == 0;
+}
 
 static size_t index_of(const struct sops_node *node)
 {
@@ -107,35 +164,6 @@ static const struct sops_node *twin_comment(const struct sops_node *root,
 	return NULL;
 }
 
-/* Takes the sealed text of what did not change; false when there is none. *item: it stood as an
- * item of a list. */
-static bool take_sealed(const struct encryption *e, const struct sops_node *node, struct buf *out,
-			bool *item)
-{
-	const struct sops_node *old;
-	const char *text;
-	struct sops_sealed sealed;
-	size_t len;
-
-	if (e->like == NULL)
-		return false;
-	old = node->kind == SOPS_COMMENT ? twin_comment(e->like->tree.root, node)
-					 : twin(e->like->tree.root, node);
-	if (old == NULL || !same_value(old, node) || old->alias)
-		return false;
-	text = e->like->source.data + old->span.start;
-	len = old->span.end - old->span.start;
-	if (len > 1 && (text[0] == '"' || text[0] == '#')) {
-		len -= text[0] == '"' ? 2 : 1;
-		text++;
-	}
-	if (!sops_sealed_read(text, len, &sealed))
-		return false;
-	buf_put(out, text, len);
-	*item = old->item;
-	return true;
-}
-
 static bool starts_line(const struct sops_document *document, const struct sops_node *node)
 {
 	size_t at = node->span.start;
@@ -143,6 +171,56 @@ static bool starts_line(const struct sops_document *document, const struct sops_
 	while (at > 0 && document->source.data[at - 1] == ' ')
 		at--;
 	return at == 0 || document->source.data[at - 1] == '\n';
+}
+
+/* Whether a comment may stand as an item again: where its line begins as it did, or with it. */
+static bool item_fits(const struct encryption *e, const struct sops_node *node,
+		      const struct sops_origin *origin)
+{
+	const struct buf *text = &e->document->source;
+	size_t line = node->span.start;
+
+	if (origin == NULL)
+		return !node->parent->flow && starts_line(e->document, node);
+	while (line > 0 && text->data[line - 1] != '\n')
+		line--;
+	return node->span.end <= e->same_before || line >= text->len - e->same_after;
+}
+
+/* Takes the sealed text of what did not change; false when there is none. *item: it stood as an
+ * item of a list. */
+static bool take_sealed(const struct encryption *e, const struct sops_node *node, struct buf *out,
+			bool *item)
+{
+	const struct sops_origin *origin = origin_of(e, node);
+	const struct sops_node *old = NULL;
+	struct sops_sealed sealed;
+	struct sops_span span;
+	const char *text;
+
+	if (e->like == NULL)
+		return false;
+	if (origin == NULL) {
+		old = node->kind == SOPS_COMMENT ? twin_comment(e->like->tree.root, node)
+						 : twin(e->like->tree.root, node);
+		if (old == NULL || !same_value(old, node) || old->alias)
+			return false;
+	}
+	span = origin != NULL ? origin->sealed : old->span;
+	text = e->like->source.data + span.start;
+	*item = (origin != NULL ? text[0] == '-' : old->item) && item_fits(e, node, origin);
+	/* Quotes, the mark of a comment, and the dash of an item stand around it. */
+	while (span.start < span.end && strchr("\"#- ", *text) != NULL) {
+		text++;
+		span.start++;
+	}
+	while (span.end > span.start && text[span.end - span.start - 1] != ']')
+		span.end--;
+	if (!sops_sealed_read(text, span.end - span.start, &sealed) ||
+	    !still_opens(e, node, &sealed))
+		return false;
+	buf_put(out, text, span.end - span.start);
+	return true;
 }
 
 static int encrypt_leaf(struct sops_walk *walk, struct sops_node *node, bool encrypted,
@@ -162,9 +240,7 @@ static int encrypt_leaf(struct sops_walk *walk, struct sops_node *node, bool enc
 		      sops_place(walk, node), &sealed, err) < 0)
 		return -1;
 	if (node->kind == SOPS_COMMENT)
-		buf_puts(&text, item && !node->parent->flow && starts_line(e->document, node)
-					? "- "
-					: "#");
+		buf_puts(&text, item ? "- " : "#");
 	if (format == SOPS_JSON ||
 	    (format == SOPS_YAML && node->parent->flow && node->kind != SOPS_COMMENT))
 		text_write_json(&text, sealed.data, sealed.len);
@@ -182,10 +258,19 @@ static int encrypt_values(struct sops_document *document, const struct sops_docu
 		.walk = { .rules = &document->rules, .leaf = encrypt_leaf },
 		.document = document,
 		.like = like,
+		.plain = BUF_INIT(2 * SOPS_DOCUMENT_MAX),
 	};
 	AUTO(buf_deinit) struct buf out = BUF_INIT(2 * SOPS_DOCUMENT_MAX);
-	int status = sops_walk(&e.walk, document->tree.root, err);
+	int status = 0;
 
+	if (like != NULL)
+		status = sops_document_plain(like, &e.plain, &e.origins, err);
+	if (like != NULL && status == 0)
+		find_same(&e);
+	if (status == 0)
+		status = sops_walk(&e.walk, document->tree.root, err);
+	sops_origins_free(&e.origins);
+	buf_deinit(&e.plain);
 	if (status == 0) {
 		sops_edits_apply(&e.edits, document->source.data, document->source.len, &out);
 		status = sops_document_replace(document, &out, err);

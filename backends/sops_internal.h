@@ -19,3 +19,23 @@ const char *sops_place(const struct sops_walk *walk, const struct sops_node *nod
 
 /* "str", "int", … */
 const char *sops_type_name(enum sops_kind kind);
+
+/* A value of the decrypted text, and where it stands encrypted in the source. */
+struct sops_origin {
+	size_t plain; /* its first byte there */
+	struct sops_span sealed;
+};
+struct sops_origins {
+	struct sops_origin *items; /* by `plain` */
+	size_t count;
+};
+void sops_origins_free(struct sops_origins *origins);
+
+/* The open document decrypted in its own format, and where everything came from. */
+int sops_document_plain(const struct sops_document *document, struct buf *out,
+			struct sops_origins *origins, struct error *err) MUST_USE;
+
+/* The plain text of a comment, whose place is that of a collection around it. */
+int sops_unseal_comment(const struct sops_document *document, const struct sops_sealed *sealed,
+			const struct sops_walk *walk, struct buf *plain,
+			struct error *err) MUST_USE;

@@ -3,6 +3,7 @@
  * The decrypted document: in its own format the values are replaced where they stand, in another it
  * is written anew.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/dotenv.h"
@@ -176,7 +177,34 @@ static int cut_lines(const struct sops_document *document, struct sops_edits *ed
 	return 0;
 }
 
-static int write_in_place(const struct sops_document *document, struct buf *out, struct error *err)
+void sops_origins_free(struct sops_origins *origins)
+{
+	free(origins->items);
+	*origins = (struct sops_origins){ .count = 0 };
+}
+
+/* The edits are applied and so in order: what stands before one has moved by what they grew. */
+static int note_origins(const struct sops_edits *edits, struct sops_origins *origins,
+			struct error *err)
+{
+	size_t at = 0, plain = 0;
+
+	origins->items = calloc(edits->count + 1, sizeof(*origins->items));
+	if (origins->items == NULL)
+		return error_no_memory(err);
+	for (; origins->count < edits->count; origins->count++) {
+		const struct sops_edit *edit = &edits->items[origins->count];
+
+		plain += edit->span.start - at;
+		origins->items[origins->count] = (struct sops_origin){ plain, edit->span };
+		plain += edit->len;
+		at = edit->span.end;
+	}
+	return 0;
+}
+
+int sops_document_plain(const struct sops_document *document, struct buf *out,
+			struct sops_origins *origins, struct error *err)
 {
 	struct plain p = {
 		.walk = { .rules = &document->rules, .leaf = plain_leaf },
@@ -189,6 +217,8 @@ static int write_in_place(const struct sops_document *document, struct buf *out,
 		status = sops_walk(&p.walk, document->tree.root, err);
 	if (status == 0)
 		sops_edits_apply(&p.edits, document->source.data, document->source.len, out);
+	if (status == 0)
+		status = note_origins(&p.edits, origins, err);
 	sops_edits_free(&p.edits);
 	return status;
 }
@@ -294,8 +324,10 @@ void sops_write_json(struct buf *out, const struct sops_node *node)
 int sops_document_write(const struct sops_document *document, enum sops_format format,
 			struct buf *out, struct error *err)
 {
+	AUTO(sops_origins_free) struct sops_origins origins = { .count = 0 };
+
 	if (format == document->tree.format) {
-		if (write_in_place(document, out, err) < 0)
+		if (sops_document_plain(document, out, &origins, err) < 0)
 			return error_wrap(err, "%s", document->file);
 	} else if (format == SOPS_JSON) {
 		put_json(out, document->tree.root, 0);

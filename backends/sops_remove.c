@@ -26,7 +26,7 @@ static size_t count_values(const struct sops_node *node)
 	size_t count = 0;
 
 	for (const struct sops_node *child = node->first; child != NULL; child = child->next)
-		count += child->kind != SOPS_COMMENT;
+		count += !sops_is_between(child);
 	return count;
 }
 
@@ -36,7 +36,7 @@ static const struct sops_node *previous_value(const struct sops_node *node)
 
 	for (const struct sops_node *child = node->parent->first; child != node;
 	     child = child->next)
-		if (child->kind != SOPS_COMMENT)
+		if (!sops_is_between(child))
 			previous = child;
 	return previous;
 }
@@ -48,7 +48,7 @@ static struct sops_span flow_span(const struct sops_document *document,
 	struct sops_span span = { node->key != NULL ? node->key_span.start : node->span.start,
 				  node->span.end };
 
-	while (next != NULL && next->kind == SOPS_COMMENT)
+	while (next != NULL && sops_is_between(next))
 		next = next->next;
 	if (previous != NULL)
 		span.start = previous->span.end;
@@ -110,7 +110,7 @@ static int remove_block(struct sops_document *document, const struct sops_node *
 			buf_putc(&text, '\n');
 	} else if (!blank(source, start, at)) {
 		/* The first of its map stands on the line of a dash, which stays. */
-		while (next != NULL && next->kind == SOPS_COMMENT)
+		while (next != NULL && sops_is_between(next))
 			next = next->next;
 		span = (struct sops_span){ at,
 					   next != NULL ? member_start(document, next) : span.end };

@@ -93,6 +93,12 @@ static inline bool sops_is_scalar(const struct sops_node *node)
 	return node->kind < SOPS_COMMENT;
 }
 
+/* A comment that is no item of its list: text between the members, not one of them. */
+static inline bool sops_is_between(const struct sops_node *node)
+{
+	return node->kind == SOPS_COMMENT && !node->item;
+}
+
 /* The member of that name; NULL when there is none or `map` is no map. */
 struct sops_node *sops_get(const struct sops_node *map, const char *key);
 

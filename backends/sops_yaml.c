@@ -456,7 +456,7 @@ static int on_end(struct reader *r, const yaml_event_t *event)
 	else if (node->last != NULL)
 		for (const struct sops_node *child = node->first; child != NULL;
 		     child = child->next)
-			if (child->kind != SOPS_COMMENT && child->span.end > node->span.end)
+			if (!sops_is_between(child) && child->span.end > node->span.end)
 				node->span.end = child->span.end;
 	for (size_t i = 0; i < r->anchor_count; i++)
 		if (r->anchors[i].node == node)

@@ -17,7 +17,7 @@ import sops_documents
 from test_sops import Desk
 
 DOCUMENTS = int(os.environ.get("SOPS_DOCUMENTS", "60"))
-EDITS = 4
+EDITS = 3
 CASES = [(("yaml", "yaml", "yaml", "json", "yaml", "env")[seed % 6], seed) for seed in range(DOCUMENTS)]
 
 
@@ -114,8 +114,8 @@ def plan_add(rng, model, flat):
             node.append({})
         else:
             name = rng.choice(["NEW", "A1"] if flat else sops_documents.KEYS + sops_documents.QUOTED_KEYS)
-            if name in node or (not path and name == "sops"):
-                name = f"added{len(node)}"
+            while name in node or (not path and name == "sops"):
+                name = f"added{rng.randint(0, 999)}"
             path.append(name)
             node[name] = {}
         parent, node = node, node[path[-1]]
@@ -186,3 +186,62 @@ def test_an_edit_changes_what_it_names_and_no_other_byte(desk, suffix, seed):
         assert list(json.loads(found.stdout)) == list(planned), (action, path)
         check_bytes(action, before, desk.read(name))
         model = planned
+
+
+def encrypted(desk, rng, suffix):
+    """A random document that sops encrypted and can read, and what is in it; None where it cannot."""
+    name = f"enc.{suffix}"
+    plain = desk.write(f"plain.{suffix}", sops_documents.document(rng, suffix))
+    made = desk.sops("encrypt", "--age", desk.recipient, plain, check=False)
+    desk.write(name, made.stdout)
+    found = desk.sops("decrypt", "--output-type", "json", name, check=False)
+    return name, json.loads(found.stdout) if made.returncode == found.returncode == 0 else None
+
+
+@pytest.mark.parametrize("suffix, seed", [case for case in CASES[::2] if case[0] != "json"])
+def test_a_line_added_in_an_editor_changes_no_other_byte(desk, suffix, seed):
+    name, model = encrypted(desk, random.Random(seed), suffix)
+    if model is None:
+        return
+    line = "ZZ_ADDED: new" if suffix == "yaml" else "ZZ_ADDED=new"
+    script = desk.folder / "editor"
+    script.write_text(f'#!/bin/sh\n[ -z "$(tail -c 1 "$1")" ] || echo >>"$1"\necho "{line}" >>"$1"\n')
+    script.chmod(0o755)
+    before = desk.read(name)
+    desk.agent("secrets", "edit", "-f", name, env={"EDITOR": str(script)})
+    assert desk.sops_json(name) == {**model, "ZZ_ADDED": "new"}
+    check_bytes("add", before, desk.read(name))
+
+
+def merged(old, new):
+    """What an import makes of them; None where a value and a collection meet."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        both = {key: merged(old[key], new[key]) if key in old else new[key] for key in new}
+        return None if any(both[key] is None and new[key] is not None for key in new) else {**old, **both}
+    if isinstance(old, list) and isinstance(new, list):
+        both = [merged(a, b) for a, b in zip(old, new)]
+        return None if any(a is None and b is not None for a, b in zip(both, new)) else both + new[len(both) :] + old[len(new) :]
+    return None if is_collection(old) or is_collection(new) else new
+
+
+@pytest.mark.parametrize("suffix, seed", CASES[1::2])
+def test_an_import_sets_what_it_has_and_keeps_the_rest(desk, suffix, seed):
+    rng = random.Random(seed)
+    name, model = encrypted(desk, rng, suffix)
+    kind = suffix if suffix != "env" else "json"
+    added = desk.write(f"added.{kind}", sops_documents.document(rng, "env" if suffix == "env" else kind))
+    if suffix == "env":  # a flat document, whose quotes are data
+        desk.write("flat.env", desk.read(added))
+        desk.write(added, desk.sops("decrypt", "--output-type", "json", desk.sops_encrypt("flat.env", "flat.enc.env")).stdout)
+    new = desk.sops("encrypt", "--age", desk.recipient, added, check=False)
+    desk.write(f"new.{kind}", new.stdout)
+    new = desk.sops("decrypt", "--output-type", "json", f"new.{kind}", check=False)
+    if model is None or new.returncode != 0:
+        return
+    expected = merged(model, json.loads(new.stdout))
+    done = desk.agent("secrets", "import", "-f", name, added, check=False)
+    if expected is None:
+        assert done.returncode == 65 and b"what is added" in done.stderr, done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    assert desk.sops_json(name) == expected
