@@ -57,6 +57,12 @@ bool launcher_owns(const struct launcher *l, const struct stream *stream)
 	return stream->from != STDIN_FILENO && stream->from != l->pty.master;
 }
 
+/* What is typed while a shell has the terminal is for the shell. */
+static bool may_read(const struct launcher *l, const struct stream *stream)
+{
+	return stream->from != STDIN_FILENO || l->pty.raw;
+}
+
 static bool move_streams(struct launcher *l)
 {
 	bool moved = false;
@@ -65,7 +71,7 @@ static bool move_streams(struct launcher *l)
 		struct stream *stream = &l->streams[i];
 
 		moved |= stream_write(stream);
-		moved |= stream_read(stream);
+		moved |= may_read(l, stream) && stream_read(stream);
 		/* Where nobody reads us, nobody reads the child: its next write fails as it would
 		 * have. */
 		if (stream->ended && launcher_owns(l, stream))
@@ -101,7 +107,7 @@ static void wait_for_something(struct launcher *l, int timeout)
 	for (size_t i = 0; i < l->stream_count; i++) {
 		const struct stream *stream = &l->streams[i];
 
-		if (stream_wants_read(stream))
+		if (may_read(l, stream) && stream_wants_read(stream))
 			polled[count++] = (struct pollfd){ .fd = stream->from, .events = POLLIN };
 		if (stream_wants_write(stream))
 			polled[count++] = (struct pollfd){ .fd = stream->to, .events = POLLOUT };

@@ -145,20 +145,18 @@ static void run_hook(struct launcher *l, struct frame *frame)
 	AUTO(closep) int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	const char *text;
 	size_t len, count = 0;
-	int status = 127;
+	struct child_started started = { .exit_status = 127 };
 
 	stdio.in = nothing;
 	while (argv != NULL && frame_take_bytes(frame, &text, &len)) {
 		argv[count] = strndup(text, len);
 		count += argv[count] != NULL;
 	}
-	if (argv != NULL && count > 0 && l->hook == 0)
-		l->hook =
-			child_start(argv, l->inherited.environment, &l->inherited, &stdio, &status);
-	if (l->hook <= 0) {
-		l->hook = 0;
-		launcher_tell_broker(l, FRAME_HOOK_DONE, W_EXITCODE(status, 0));
-	}
+	if (argv != NULL && count > 0 && l->hook == 0 &&
+	    child_start(argv, l->inherited.environment, &l->inherited, &stdio, &started) == 0)
+		l->hook = started.pid;
+	else if (l->hook == 0)
+		launcher_tell_broker(l, FRAME_HOOK_DONE, W_EXITCODE(started.exit_status, 0));
 	for (size_t i = 0; i < count; i++)
 		free(argv[i]);
 	free(argv);

@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/launcher_parts.h"
@@ -57,6 +59,31 @@ int child_become(char **argv, char **environment, const struct inherited *inheri
 	return say_why(argv[0], errno);
 }
 
+/* ---- starting ---- */
+
+/* What the new process tells before it is the program. */
+struct told {
+	enum { TOLD_PROGRAM, TOLD_FAILURE } what;
+	int number; /* the program's pid, or errno */
+};
+
+struct start {
+	char **argv, **environment;
+	const struct inherited *inherited;
+	const struct child_stdio *stdio;
+	int tell;
+};
+
+static void tell(const struct start *start, struct told told)
+{
+	(void)!write(start->tell, &told, sizeof(told));
+}
+
+static int terminal_of(const struct child_stdio *stdio)
+{
+	return stdio->in >= 0 ? STDIN_FILENO : STDOUT_FILENO;
+}
+
 static void take_stdio(const struct child_stdio *stdio)
 {
 	const int given[] = { stdio->in, stdio->out, stdio->err };
@@ -69,46 +96,114 @@ static void take_stdio(const struct child_stdio *stdio)
 		if (given[fd] >= 0)
 			(void)dup2(given[fd], fd);
 	if (stdio->terminal)
-		(void)ioctl(stdio->in >= 0 ? STDIN_FILENO : STDOUT_FILENO, TIOCSCTTY, 0);
+		(void)ioctl(terminal_of(stdio), TIOCSCTTY, 0);
 }
 
-pid_t child_start(char **argv, char **environment, const struct inherited *inherited,
-		  const struct child_stdio *stdio, int *exit_status)
+/* kill -9 of the pid that the user knows ends the program, as it would have without us. */
+static void die_with(pid_t parent)
 {
-	AUTO(closep) int tell = -1, hear = -1;
-	int ends[2], number = 0;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(STATUS_NOT_EXECUTABLE);
+}
+
+static _Noreturn void become_program(const struct start *start)
+{
+	inherited_restore(start->inherited);
+	execute(start->argv, start->environment);
+	tell(start, (struct told){ .what = TOLD_FAILURE, .number = errno });
+	_exit(STATUS_NOT_EXECUTABLE);
+}
+
+static _Noreturn void end_as(int status)
+{
+	struct sigaction default_action = { .sa_handler = SIG_DFL };
+	sigset_t set;
+
+	if (WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+	sigemptyset(&set);
+	sigaddset(&set, WTERMSIG(status));
+	(void)sigaction(WTERMSIG(status), &default_action, NULL);
+	(void)kill(getpid(), WTERMSIG(status));
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+	_exit(STATUS_NOT_EXECUTABLE);
+}
+
+/* Leads the pty's session as a shell would, so that its only job can be stopped: the kernel lets no
+ * terminal stop a session's leader. Stops and ends as the program does. */
+static _Noreturn void lead(struct start *start)
+{
+	int terminal = terminal_of(start->stdio), status;
+	pid_t leader = getpid(), program = fork();
+
+	if (program == 0) {
+		die_with(leader);
+		(void)setpgid(0, 0);
+		(void)tcsetpgrp(terminal, getpid());
+		become_program(start);
+	}
+	if (program < 0) {
+		tell(start, (struct told){ .what = TOLD_FAILURE, .number = errno });
+		_exit(STATUS_NOT_EXECUTABLE);
+	}
+	(void)setpgid(program, program);
+	(void)tcsetpgrp(terminal, program);
+	tell(start, (struct told){ .what = TOLD_PROGRAM, .number = program });
+	closep(&start->tell);
+	while (waitpid(program, &status, WUNTRACED) == program && WIFSTOPPED(status)) {
+		(void)kill(leader, SIGSTOP);
+		(void)tcsetpgrp(terminal, program);
+		(void)kill(-program, SIGCONT);
+	}
+	end_as(status);
+}
+
+/* Until both ends of the program's way are known: it runs, or it cannot. */
+static int hear_start(int hear, const char *program, struct child_started *ret)
+{
+	struct told told;
+
+	while (read(hear, &told, sizeof(told)) == (ssize_t)sizeof(told)) {
+		if (told.what == TOLD_FAILURE) {
+			ret->exit_status = say_why(program, told.number);
+			return -1;
+		}
+		ret->program = told.number;
+	}
+	return 0;
+}
+
+int child_start(char **argv, char **environment, const struct inherited *inherited,
+		const struct child_stdio *stdio, struct child_started *ret)
+{
+	struct start start = { argv, environment, inherited, stdio, -1 };
+	AUTO(closep) int hear = -1;
+	int ends[2];
 	pid_t launcher = getpid(), pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0) {
-		*exit_status = say_why(argv[0], errno);
+		ret->exit_status = say_why(argv[0], errno);
 		return -1;
 	}
 	hear = ends[0];
-	tell = ends[1];
+	start.tell = ends[1];
 	pid = fork();
 	if (pid == 0) {
+		closep(&hear);
 		take_stdio(stdio);
-		/* kill -9 of the pid that the user knows ends the program, as it would have without
-		 * us. */
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != launcher)
-			_exit(STATUS_NOT_EXECUTABLE);
-		inherited_restore(inherited);
-		execute(argv, environment);
-		number = errno;
-		(void)!write(tell, &number, sizeof(number));
-		_exit(STATUS_NOT_EXECUTABLE);
+		die_with(launcher);
+		if (stdio->job_control)
+			lead(&start);
+		become_program(&start);
 	}
+	closep(&start.tell);
 	if (pid < 0) {
-		*exit_status = say_why(argv[0], errno);
+		ret->exit_status = say_why(argv[0], errno);
 		return -1;
 	}
 	if (stdio->own_group)
 		(void)setpgid(pid, pid);
-	closep(&tell);
-	if (read(hear, &number, sizeof(number)) == (ssize_t)sizeof(number)) {
-		*exit_status = say_why(argv[0], number);
-		return -1;
-	}
-	return pid;
+	ret->pid = ret->program = pid;
+	return hear_start(hear, argv[0], ret);
 }

@@ -52,12 +52,19 @@ struct child_stdio {
 	int in, out, err;
 	bool terminal; /* `in`, `out` or `err` is a pty: make it the controlling terminal of a new
 			  session */
+	bool job_control; /* with `terminal`: what is typed there may stop the program */
 	bool own_group;
 };
 
-/* Starts a program. Returns its pid, or -1 with *exit_status 126 or 127 after saying why. */
-pid_t child_start(char **argv, char **environment, const struct inherited *inherited,
-		  const struct child_stdio *stdio, int *exit_status);
+struct child_started {
+	pid_t pid;	 /* to wait for; stops and ends as the program does */
+	pid_t program;	 /* to send signals to; the same but with job control */
+	int exit_status; /* of a start that failed: 126 or 127 */
+};
+
+/* Starts a program. -1 after saying why. */
+int child_start(char **argv, char **environment, const struct inherited *inherited,
+		const struct child_stdio *stdio, struct child_started *ret);
 
 /* One direction of bytes, masked or not, that never blocks us. */
 struct stream {

@@ -15,12 +15,18 @@ static const int passed_on[] = {
 	SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP,
 };
 
-static void child_stopped(const struct launcher *l)
+/* A shell that waits for us sees its job stop and its terminal as it was; its `fg` reaches the
+ * child through SIGCONT. */
+static void child_stopped(struct launcher *l)
 {
-	/* A shell that waits for us sees its job stop, and its `fg` reaches the child through
-	 * SIGCONT. */
-	if (l->shares_group)
+	if (l->shares_group) {
 		(void)kill(getpid(), SIGSTOP);
+	} else if (l->program != l->child) {
+		pty_give_back(&l->pty);
+		(void)kill(getpid(), SIGSTOP);
+		(void)pty_take_input(&l->pty);
+		pty_resize(&l->pty);
+	}
 }
 
 static void reap(struct launcher *l)
@@ -82,7 +88,7 @@ static void pass_on(struct launcher *l, const struct signalfd_siginfo *info)
 		return;
 	}
 	if (!child_has_it(l, info))
-		(void)kill(l->child, number);
+		launcher_signal_child(l, number);
 }
 
 void launcher_read_signals(struct launcher *l)

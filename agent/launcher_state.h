@@ -36,7 +36,8 @@ struct launcher {
 	int64_t broker_at; /* when it is started again */
 	int broker_status;
 
-	pid_t child; /* 0: none */
+	pid_t child;   /* to wait for; 0: none */
+	pid_t program; /* to send signals to; the child itself but with job control */
 	bool shares_group;
 	unsigned terms;
 	struct child_environment environment; /* the child's, or the next child's */
@@ -78,6 +79,7 @@ void launcher_end_broker(struct launcher *l, int64_t grace_ms);
 /* launcher_supervise.c: the child and its streams. */
 void launcher_take_environment(struct launcher *l, struct frame *frame);
 void launcher_child_ended(struct launcher *l, int status);
+void launcher_signal_child(const struct launcher *l, int number);
 void launcher_kill_child(struct launcher *l); /* and its group, where it has one of its own */
 void launcher_kill_group(struct launcher *l); /* and ours, where that is a job of a shell */
 void launcher_close_streams(struct launcher *l);

@@ -72,6 +72,8 @@ static int open_streams(struct launcher *l, struct child_stdio *stdio, struct er
 		return -1;
 	stream_init(&l->streams[l->stream_count++], l->pty.master, STDOUT_FILENO, l->mask);
 	stdio->terminal = true;
+	/* Whoever stops needs a shell that continues it: we are a job of one. */
+	stdio->job_control = getpgrp() != getsid(0);
 	stdio->own_group = false;
 	stdio->out = l->pty.slave;
 	if (isatty(STDERR_FILENO))
@@ -126,9 +128,9 @@ static int make_mask(struct launcher *l, const struct child_environment *before,
 static void start_child(struct launcher *l)
 {
 	struct child_stdio stdio = { .in = -1, .out = -1, .err = -1, .own_group = !has_terminal() };
+	struct child_started started = { 0 };
 	struct error err;
-	int status = 0;
-	pid_t pid = -1;
+	int failed;
 
 	if (l->mask != NULL && open_streams(l, &stdio, &err) < 0) {
 		launcher_close_streams(l);
@@ -137,18 +139,19 @@ static void start_child(struct launcher *l)
 	}
 	l->shares_group = !stdio.own_group && !stdio.terminal;
 	l->terms = 0;
-	pid = child_start(l->plan->argv, l->environment.vector, &l->inherited, &stdio, &status);
+	failed = child_start(l->plan->argv, l->environment.vector, &l->inherited, &stdio, &started);
 	if (stdio.out != l->pty.slave)
 		closep(&stdio.out);
 	if (stdio.err != l->pty.slave)
 		closep(&stdio.err);
 	pty_close_slave(&l->pty);
-	if (pid < 0) {
+	if (failed < 0) {
 		launcher_close_streams(l);
-		launcher_finish_with(l, status);
+		launcher_finish_with(l, started.exit_status);
 		return;
 	}
-	l->child = pid;
+	l->child = started.pid;
+	l->program = started.program;
 	l->give_up_at = DEADLINE_NEVER;
 }
 
@@ -165,12 +168,12 @@ static void become_child(struct launcher *l)
 static void new_versions(struct launcher *l)
 {
 	if (l->plan->watch == WATCH_SIGNAL) {
-		(void)kill(l->child, l->plan->watch_signal);
+		launcher_signal_child(l, l->plan->watch_signal);
 	} else if (l->plan->watch == WATCH_RESTART && !l->restart) {
 		l->restart = true;
 		l->kill_at = launcher_now_ms() + GRACE_RESTART_MS;
-		(void)kill(l->child, SIGTERM);
-		(void)kill(l->child, SIGCONT);
+		launcher_signal_child(l, SIGTERM);
+		launcher_signal_child(l, SIGCONT);
 	}
 }
 
@@ -236,13 +239,24 @@ void launcher_take_environment(struct launcher *l, struct frame *frame)
 		become_child(l);
 }
 
+/* Who leads a stopped program's session is stopped too. */
+void launcher_signal_child(const struct launcher *l, int number)
+{
+	if (l->child == 0)
+		return;
+	(void)kill(l->program, number);
+	if (number == SIGCONT && l->program != l->child)
+		(void)kill(l->child, SIGCONT);
+}
+
 void launcher_kill_child(struct launcher *l)
 {
 	if (l->child == 0)
 		return;
-	(void)kill(l->child, SIGKILL);
+	launcher_signal_child(l, SIGKILL);
 	if (!l->shares_group)
-		(void)kill(-l->child, SIGKILL);
+		(void)kill(-l->program, SIGKILL);
+	launcher_signal_child(l, SIGCONT);
 }
 
 void launcher_kill_group(struct launcher *l)
@@ -259,7 +273,7 @@ void launcher_kill_group(struct launcher *l)
 
 void launcher_child_ended(struct launcher *l, int status)
 {
-	l->child = 0;
+	l->child = l->program = 0;
 	l->kill_at = DEADLINE_NEVER;
 	if (l->restart) {
 		l->restart = false;

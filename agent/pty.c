@@ -45,6 +45,13 @@ bool pty_take_input(struct pty *pty)
 	return true;
 }
 
+void pty_give_back(struct pty *pty)
+{
+	if (pty->raw)
+		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &pty->before);
+	pty->raw = false;
+}
+
 void pty_resize(const struct pty *pty)
 {
 	struct winsize size;
@@ -60,9 +67,7 @@ void pty_close_slave(struct pty *pty)
 
 void pty_close(struct pty *pty)
 {
-	if (pty->raw)
-		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &pty->before);
-	pty->raw = false;
+	pty_give_back(pty);
 	closep(&pty->slave);
 	closep(&pty->master);
 }

@@ -24,6 +24,8 @@ int pty_open(struct pty *pty, int terminal, struct error *err) MUST_USE;
 /* Puts standard input into raw mode when it is a terminal in whose foreground we are. Returns
  * whether it is. */
 bool pty_take_input(struct pty *pty);
+/* Gives it its modes back, until it is taken again. */
+void pty_give_back(struct pty *pty);
 /* The user's terminal has another size now; the kernel tells the child. */
 void pty_resize(const struct pty *pty);
 void pty_close_slave(struct pty *pty);

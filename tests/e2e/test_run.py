@@ -236,12 +236,15 @@ def test_masks_on_pipes_and_leaves_the_streams_apart(folder):
 @pytest.mark.parametrize("way", [[], ["--mask", "always"]])
 def test_a_reader_that_goes_ends_the_program_that_writes(folder, way):
     """Masked or not, `| head -1` ends what would write for ever."""
-    with subprocess.Popen([AGENT, "run", *way, "--", "yes"], cwd=folder[0], env=folder[1], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:
+    process = subprocess.Popen([AGENT, "run", *way, "--", "yes"], cwd=folder[0], env=folder[1], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    try:
         assert process.stdout.readline() == "y\n"
         process.stdout.close()
         assert process.wait(20) == -signal.SIGPIPE
         assert process.stderr.read() == ""
+    finally:
+        process.kill()
 
 
 def test_masked_output_that_is_lost_is_said(folder):

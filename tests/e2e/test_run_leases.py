@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from conftest import wait_until
-from running import TALKER, Running, status_of
+from running import TALKER, Running, is_agent, status_of
 from sidecar import READ_POLICY, approle_config
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../tools"))
@@ -342,23 +342,73 @@ def test_what_the_terminal_sends_comes_once(agent, declare, terminal, tmp_path, 
     terminal.wait("status 9")
 
 
-@pytest.mark.parametrize("mask", ["never"])
+@pytest.mark.parametrize("mask", ["never", "auto"])
 def test_a_stopped_job_is_stopped_whole_and_goes_on(agent, declare, terminal, tmp_path, mask):
     (tmp_path / "counter.py").write_text(COUNTER)
     config = declare(creds="database/creds/short")
     terminal.type(f"{agent} run -c {config} --mask {mask} -- {sys.executable} counter.py; echo status $?\n")
     program = ready_pid(terminal)
-    launcher = int(status_of(program)["PPid"])
+    above = [int(status_of(program)["PPid"])]
+    while is_agent(int(status_of(above[-1])["PPid"])):
+        above.append(int(status_of(above[-1])["PPid"]))
+    launcher = above[-1]
     terminal.type("\x1a")
     terminal.wait("Stopped")
-    for pid in (launcher, program):
+    for pid in (program, *above):
         wait_until(lambda pid=pid: status_of(pid)["State"][0] == "T", what=f"{pid} to be stopped")
     # Somebody must renew, stopped or not.
-    broker = [int(pid) for pid in open(f"/proc/{launcher}/task/{launcher}/children").read().split() if int(pid) != program]
-    assert status_of(broker[0])["State"][0] != "T"
-    terminal.type("fg; echo then $?\n")
-    (tmp_path / "tick").touch()
-    terminal.wait("<ticked>")
-    assert status_of(launcher)["State"][0] != "T"
+    children = map(int, open(f"/proc/{launcher}/task/{launcher}/children").read().split())
+    assert [status_of(pid)["State"][0] for pid in children if status_of(pid)["Seccomp"] == "2"] == ["S"]
+    # The shell has its terminal back as it was: it echoes.
+    terminal.type("echo in $((1+1)) between\n")
+    terminal.wait("echo in $((1+1)) between")
+    terminal.wait("in 2 between")
+    for times in (1, 2):
+        terminal.type("fg; echo then $?\n")
+        (tmp_path / "tick").touch()
+        terminal.wait("<ticked>", times)
+        assert not any(status_of(pid)["State"][0] == "T" for pid in (program, *above))
+        if times == 1:
+            terminal.type("\x1a")
+            terminal.wait("Stopped", 2)
     os.kill(program, signal.SIGTERM)
     terminal.wait("then 9")
+
+
+@pytest.mark.parametrize("mask", ["never", "auto"])
+def test_a_job_of_a_shell_ends_as_its_program(agent, declare, terminal, mask):
+    config = declare(creds="database/creds/short")
+    for number, (command, status) in enumerate((("sh -c 'exit 7'", 7), ("sh -c 'kill -TERM $$'", 143), ("no-such-program", 127),
+                                                ("/", 126), ("sh -c 'kill -9 $$'", 137), ("sh -c 'tty -s && test -t 1'", 0))):
+        terminal.type(f"{agent} run -c {config} --mask {mask} -- {command}; echo status {number} $?.\n")
+        terminal.wait(f"status {number} {status}.")
+
+
+@pytest.mark.parametrize("number, shown", [(signal.SIGKILL, "Killed"), (signal.SIGTERM, "")])
+def test_who_ends_the_job_ends_the_program(agent, declare, terminal, tmp_path, number, shown):
+    """The launcher's kill -9 too, and also while both are stopped."""
+    (tmp_path / "counter.py").write_text(COUNTER)
+    config = declare(creds="database/creds/short")
+    terminal.type(f"{agent} run -c {config} --mask auto -- {sys.executable} counter.py &\n")
+    program = ready_pid(terminal)
+    launcher = int(terminal.shown.split("] ")[1].split()[0])
+    os.kill(launcher, number)
+    wait_until(lambda: status_of(program).get("State", "Z")[0] == "Z", what="the program's end")
+    wait_until(lambda: status_of(launcher).get("State", "Z")[0] == "Z", what="the launcher's end")
+    terminal.type("\n")
+    terminal.wait(shown)
+
+
+def test_a_shell_inside_has_jobs_of_its_own(agent, declare, terminal):
+    config = declare(creds="database/creds/short")
+    terminal.type(f"{agent} run -c {config} --mask auto -- bash --norc --noprofile --noediting -i; echo out $?\n")
+    terminal.type("echo inside $((40+2)) ${#USERNAME}\n")
+    terminal.wait("inside 42 ")
+    terminal.type("sleep 1000\n")
+    terminal.wait("sleep 1000\r\n")
+    terminal.type("\x1a")
+    terminal.wait("Stopped")
+    terminal.type("jobs -l; kill %1; echo still $((1+1))\n")
+    terminal.wait("still 2")
+    terminal.type("exit 3\n")
+    terminal.wait("out 3")
