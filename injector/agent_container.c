@@ -11,7 +11,8 @@
 #include "injector/patch.h"
 #include "injector/pod.h"
 
-enum { CONFIG_MAX = 256 << 10, PROBE_TIMEOUT_S = 6, PROBE_PERIOD_S = 1 };
+/* The kernel takes no longer string of an environment, with its name and NUL. */
+enum { CONFIG_MAX = (128 << 10) - 32, PROBE_TIMEOUT_S = 6, PROBE_PERIOD_S = 1 };
 
 #define PROGRAM	       "/bin/agent"
 #define GUARANTEED_CPU "100m"

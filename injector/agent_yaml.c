@@ -189,18 +189,19 @@ static void put_files(const struct plan *plan, struct json_node *sinks)
 		json_put(plan->wish->edit, sinks, "files", list);
 }
 
-/* A container sees the secrets that it gets in another way too, and no others. */
-static bool may_see(const struct plan *plan, const struct plan_target *target,
-		    const struct wish_secret *secret)
+/* A container sees the secrets that it gets in another way too, and no others: files where it is
+ * chosen, or where a socket is all that it asked for, and those of its variables. */
+static void mark_seen(const struct plan *plan, const struct plan_target *target)
 {
-	if (target->chosen && !secret->no_file)
-		return true;
+	bool files = target->chosen || !target->wrapped;
+
+	for (struct wish_secret *secret = plan->wish->secrets; secret != NULL;
+	     secret = secret->next)
+		secret->seen = files && !secret->no_file;
 	for (const struct wish_variable *variable = plan->wish->variables; variable != NULL;
 	     variable = variable->next)
-		if (strcmp(variable->secret, secret->name) == 0 && plan_gives(variable, target))
-			return true;
-	/* A socket alone: nothing narrows it. */
-	return !target->chosen && !target->wrapped && !secret->no_file;
+		if (variable->of != NULL && plan_gives(variable, target))
+			variable->of->seen = true;
 }
 
 static void put_socket(const struct plan *plan, struct json_node *list,
@@ -209,9 +210,10 @@ static void put_socket(const struct plan *plan, struct json_node *list,
 	struct wish *wish = plan->wish;
 	struct json_node *secrets = json_new(wish->edit, JSON_IS_LIST), *sock, *allow;
 
+	mark_seen(plan, target);
 	for (const struct wish_secret *secret = wish->secrets; secret != NULL;
 	     secret = secret->next)
-		if (may_see(plan, target, secret))
+		if (secret->seen)
 			json_append(secrets, json_new_string(wish->edit, secret->name));
 	/* An absent list would mean all of them. */
 	if (secrets == NULL || secrets->count == 0)

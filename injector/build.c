@@ -180,29 +180,34 @@ static void mount_directories(struct build *build, struct json_node *container)
 			mount_into(build, container, directory->volume, directory->path);
 }
 
+static struct json_node *find_variable(struct json_node *env, const char *name)
+{
+	struct json_node *item = env != NULL ? env->first : NULL;
+
+	while (item != NULL && strcmp(container_name(item), name) != 0)
+		item = item->next;
+	return item;
+}
+
+/* A literal that stands for a secret becomes it where it stands. */
 static void put_file_variable(struct build *build, struct json_node *env,
 			      const struct wish_variable *variable)
 {
 	struct json_edit *edit = build->edit;
-	struct json_node *item = json_new(edit, JSON_IS_MAP), *from;
+	struct json_node *item = find_variable(env, variable->name), *from;
 
-	json_put_string(edit, item, "name", variable->name);
+	if (item == NULL) {
+		item = json_new(edit, JSON_IS_MAP);
+		json_put_string(edit, item, "name", variable->name);
+		json_append(env, item);
+	}
+	json_open(edit, item);
+	json_remove(item, json_get(item, "value"));
 	from = json_open_member(edit, json_open_member(edit, item, "valueFrom", JSON_IS_MAP),
 				"fileKeyRef", JSON_IS_MAP);
 	json_put_string(edit, from, "volumeName", PLAN_VOLUME("env"));
 	json_put_string(edit, from, "path", plan_env_file(build->plan, variable));
 	json_put_string(edit, from, "key", variable->name);
-	json_append(env, item);
-}
-
-/* A literal that stands for a secret makes room for it. */
-static void drop_literal(struct json_node *env, const struct wish_variable *variable)
-{
-	const struct json_node *item = env != NULL ? env->first : NULL;
-
-	while (item != NULL && strcmp(container_name(item), variable->name) != 0)
-		item = item->next;
-	json_remove(env, item);
 }
 
 static void put_variables(struct build *build, const struct plan_target *target,
@@ -215,9 +220,10 @@ static void put_variables(struct build *build, const struct plan_target *target,
 		if (!plan_gives(variable, target))
 			continue;
 		env = json_open_member(build->edit, container, "env", JSON_IS_LIST);
-		drop_literal(env, variable);
 		if (build->plan->env_files)
 			put_file_variable(build, env, variable);
+		else
+			json_remove(env, find_variable(env, variable->name));
 	}
 	/* Nothing is left of one that held literals alone. */
 	if (json_get(container, "env") != NULL && json_get(container, "env")->count == 0)

@@ -195,6 +195,26 @@ static int check_kind(const struct mutate_request *request, const struct dialect
 	return 0;
 }
 
+static int check_size(const struct mutate_request *request, const struct dialect *dialect,
+		      struct mutation *mutation)
+{
+	size_t containers = pod_containers(request->pod, true)->count +
+			    pod_containers(request->pod, false)->count;
+	char why[80];
+
+	if (pod_annotations(request->pod)->count > WISH_ANNOTATIONS_MAX) {
+		(void)snprintf(why, sizeof(why), "more than %d annotations: remove some",
+			       WISH_ANNOTATIONS_MAX);
+		return refuse(mutation, REASON_ANNOTATION, dialect->inject, why);
+	}
+	if (containers > WISH_CONTAINERS_MAX) {
+		(void)snprintf(why, sizeof(why), "more than %d containers: make several pods",
+			       WISH_CONTAINERS_MAX);
+		return refuse(mutation, REASON_CONTAINER, dialect->inject, why);
+	}
+	return 0;
+}
+
 /* ---- the profile ---- */
 
 static int choose_profile(struct wish *wish, const struct mutate_request *request)
@@ -317,7 +337,8 @@ static void decide(const struct mutate_request *request, struct wish *wish)
 
 	wish->dialect = choose_dialect(request, annotations, mutation);
 	if (wish->dialect == NULL || check_namespace(request, wish->dialect, mutation) < 0 ||
-	    check_kind(request, wish->dialect, mutation) < 0 || choose_profile(wish, request) < 0 ||
+	    check_kind(request, wish->dialect, mutation) < 0 ||
+	    check_size(request, wish->dialect, mutation) < 0 || choose_profile(wish, request) < 0 ||
 	    check_network(wish, request) < 0)
 		return;
 	wish->directory = wish->dialect->directory;

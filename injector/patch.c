@@ -49,21 +49,37 @@ static void write_operation(struct difference *difference, const char *name,
 static void compare(struct difference *difference, const struct json_node *before,
 		    const struct json_node *after);
 
+/* Mostly both have the same members in the same order: then no search is needed. */
+static const struct json_node *find_beside(const struct json_node *map,
+					   const struct json_node **beside,
+					   const struct json_node *wanted)
+{
+	const struct json_node *node = *beside;
+
+	if (node == NULL || node->key_len != wanted->key_len ||
+	    memcmp(node->key, wanted->key, wanted->key_len) != 0)
+		node = json_get_bytes(map, wanted->key, wanted->key_len);
+	if (node != NULL)
+		*beside = node->next;
+	return node;
+}
+
 static void compare_maps(struct difference *difference, const struct json_node *before,
 			 const struct json_node *after)
 {
 	size_t level = difference->path.len;
-	const struct json_node *other;
+	const struct json_node *other, *beside = after->first;
 
 	for (const struct json_node *old = before->first; old != NULL; old = old->next) {
-		if (json_get_bytes(after, old->key, old->key_len) != NULL)
+		if (find_beside(after, &beside, old) != NULL)
 			continue;
 		write_token(&difference->path, old->key, old->key_len);
 		write_operation(difference, "remove", NULL);
 		buf_truncate(&difference->path, level);
 	}
+	beside = before->first;
 	for (const struct json_node *new = after->first; new != NULL; new = new->next) {
-		other = json_get_bytes(before, new->key, new->key_len);
+		other = find_beside(before, &beside, new);
 		write_token(&difference->path, new->key, new->key_len);
 		if (other == NULL)
 			write_operation(difference, "add", new);

@@ -221,6 +221,9 @@ void wish_sort(struct wish *wish)
 {
 	sort_secrets(wish);
 	sort_variables(wish);
+	for (struct wish_variable *variable = wish->variables; variable != NULL;
+	     variable = variable->next)
+		variable->of = wish_find_secret(wish, variable->secret);
 }
 
 /* ---- comma lists ---- */

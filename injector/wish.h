@@ -24,8 +24,13 @@ struct dialect {
 
 extern const struct dialect own_dialect, vault_dialect, openbao_dialect;
 
-/* The most secrets and variables of one pod. */
-enum { WISH_SECRETS_MAX = 1000, WISH_VARIABLES_MAX = 1000 };
+/* The most of one pod, so that a pod cannot cost more than a moment. */
+enum {
+	WISH_SECRETS_MAX = 1000,
+	WISH_VARIABLES_MAX = 1000,
+	WISH_ANNOTATIONS_MAX = 4000,
+	WISH_CONTAINERS_MAX = 100, /* init containers too */
+};
 
 #define STATUS_INJECTED "injected"
 
@@ -42,14 +47,16 @@ struct wish_secret {
 	const char *mode;      /* NULL: the dialect's */
 	const char *directory; /* another one than the wish's; NULL: that one */
 	bool keep_case;	       /* of the name, where it becomes a file's */
+	bool seen;	       /* by the container that is being looked at */
 	struct wish_secret *next;
 };
 
 struct wish_variable {
 	const char *name;
 	const char *secret;
-	const char *field;     /* a name, or a pointer that starts with / */
-	const char *container; /* the one that it is for; NULL: all that get secrets */
+	struct wish_secret *of; /* the same, once all are read */
+	const char *field;	/* a name, or a pointer that starts with / */
+	const char *container;	/* the one that it is for; NULL: all that get secrets */
 	struct wish_variable *next;
 };
 

@@ -242,7 +242,95 @@ Test(review, limits_hold_at_one_below_at_and_one_above)
 	teardown(&fixture);
 }
 
-Test(review, secrets_and_variables_have_a_limit)
+/* A question about a pod with so many of each. */
+struct crowd {
+	int secrets, variables, annotations, containers;
+	int role; /* its length */
+};
+
+static void write_crowd(struct buf *body, const struct crowd *crowd)
+{
+	buf_reset(body);
+	buf_puts(body,
+		 "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\","
+		 "\"request\":{\"uid\":\"u\"," POD_KIND
+		 ",\"operation\":\"CREATE\",\"namespace\":\"d\",\"object\":{\"metadata\":{"
+		 "\"annotations\":{\"secrets-agent/inject\":\"true\"");
+	if (crowd->role > 0) {
+		buf_puts(body, ",\"secrets-agent/role\":\"");
+		for (int i = 0; i < crowd->role; i++)
+			buf_putc(body, 'r');
+		buf_putc(body, '"');
+	}
+	for (int i = 0; i < crowd->secrets; i++)
+		buf_printf(body, ",\"secrets-agent/secret.s%d\":\"secret/s%d\"", i, i);
+	for (int i = 0; i < crowd->variables; i++)
+		buf_printf(body, ",\"secrets-agent/env.V%d\":\"s0.f\"", i);
+	for (int i = crowd->secrets + crowd->variables + 1; i < crowd->annotations; i++)
+		buf_printf(body, ",\"a%d\":\"\"", i);
+	buf_puts(body, "}},\"spec\":{\"containers\":[");
+	for (int i = 0; i < crowd->containers; i++)
+		buf_printf(body, "%s{\"name\":\"c%d\"}", i > 0 ? "," : "", i);
+	buf_puts(body, "]}}}}");
+}
+
+Test(review, a_pods_limits_hold_at_one_below_at_and_one_above)
+{
+	static const struct {
+		struct crowd most;
+		const char *part;
+		size_t what; /* offset of the number that is varied */
+	} cases[] = {
+		{ { 1, 1000, 0, 1, 0 },
+		  "more than 1000 variables",
+		  offsetof(struct crowd, variables) },
+		{ { 1, 0, 4000, 1, 0 },
+		  "more than 4000 annotations",
+		  offsetof(struct crowd, annotations) },
+		{ { 1, 0, 0, 100, 0 },
+		  "more than 100 containers",
+		  offsetof(struct crowd, containers) },
+		{ { 1, 0, 0, 1, 2048 }, "longer than 2048 bytes", offsetof(struct crowd, role) },
+	};
+	struct buf body = BUF_INIT(1 << 20);
+	struct fixture fixture;
+
+	setup_with(&fixture, operator_file);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (int step = -1; step <= 1; step++) {
+			struct crowd crowd = cases[i].most;
+
+			*(int *)(void *)((char *)&crowd + cases[i].what) += step;
+			write_crowd(&body, &crowd);
+			cr_assert_eq(ask(&fixture, body.data, body.len), 0, "%s", fixture.err.text);
+			cr_expect_eq(fixture.outcome.verdict,
+				     step <= 0 ? MUTATE_INJECT : MUTATE_REFUSE, "%s, %d: %s",
+				     cases[i].part, step, fixture.outcome.text);
+			if (step > 0)
+				cr_expect_not_null(strstr(fixture.outcome.text, cases[i].part),
+						   "%s", fixture.outcome.text);
+		}
+	buf_deinit(&body);
+	teardown(&fixture);
+}
+
+/* The kernel takes no longer string of an environment. */
+Test(review, a_configuration_that_no_process_could_get_is_refused)
+{
+	struct buf body = BUF_INIT(1 << 20);
+	struct fixture fixture;
+
+	setup_with(&fixture, operator_file);
+	write_crowd(&body, &(struct crowd){ .secrets = 1000, .variables = 1000, .containers = 2 });
+	cr_assert_eq(ask(&fixture, body.data, body.len), 0, "%s", fixture.err.text);
+	cr_expect_eq(fixture.outcome.verdict, MUTATE_REFUSE);
+	cr_expect_not_null(strstr(fixture.outcome.text, "the agent's configuration would pass"),
+			   "%s", fixture.outcome.text);
+	buf_deinit(&body);
+	teardown(&fixture);
+}
+
+Test(review, secrets_have_a_limit)
 {
 	static const int counts[] = { 999, 1000, 1001 };
 	struct buf body = BUF_INIT(1 << 20);
