@@ -7,7 +7,7 @@ CC     ?= gcc
 
 VERSION := $(shell sed -n 's/^VERSION = //p' VERSION.mk)
 
-PACKAGES := libuv libcurl jansson libsodium libssl libcrypto yaml-0.1
+PACKAGES := libuv libcurl libsodium libssl libcrypto yaml-0.1
 
 # Debian 12 ships llhttp as C sources, Debian 13 as a library.
 LLHTTP         := /usr/share/llhttp
@@ -18,7 +18,7 @@ LLHTTP_LIB     := $(if $(LLHTTP_SOURCES),,-l:libllhttp.a)
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/secrets-agent
 
 # What building needs, and what testing needs besides.
-BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libcurl4-openssl-dev libjansson-dev libsodium-dev \
+BUILD_PACKAGES := gcc make pkg-config libc6-dev libuv1-dev libcurl4-openssl-dev libsodium-dev \
 		  libssl-dev libyaml-dev libseccomp-dev $(LLHTTP_PACKAGE)
 TEST_PACKAGES  := libcriterion-dev python3 python3-pytest python3-pip python3-yaml strace openssl curl \
 		  util-linux mount gdb procps zsh fish groff-base openssh-client
@@ -52,7 +52,7 @@ CPPFLAGS := -I$(STATIC_CURL)/include -DCURL_STATICLIB $(CPPFLAGS)
 CFLAGS   += -ffunction-sections -fdata-sections
 LDFLAGS  := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs -Wl,--gc-sections -Wl,--no-warnings -s
 BUILT_LIBRARIES := $(STATIC_CURL)/lib/libcurl.a
-LDLIBS   := $(BUILT_LIBRARIES) -luv_a -ljansson -lsodium -lyaml -lssl -lcrypto -lcares \
+LDLIBS   := $(BUILT_LIBRARIES) -luv_a -lsodium -lyaml -lssl -lcrypto -lcares \
 	    -lpthread -ldl $(LLHTTP_LIB)
 endif
 

@@ -46,10 +46,6 @@ struct json_node {
 
 struct json_doc;
 
-/* jansson has functions of two of our names; under symbols of their own neither library calls the
- * other's. */
-#define JSON_SYMBOL(name) __asm__(name)
-
 /* Copies `bytes` and reads them whole; NULL with ERROR_PROTOCOL that names the byte offset and what
  * was expected, never content, or ERROR_EXHAUSTED. Memory is wiped when freed. */
 struct json_doc *json_doc_read(const void *bytes, size_t len, const struct json_limits *limits,
@@ -62,11 +58,9 @@ const struct json_node *json_get(const struct json_node *map, const char *key);
 
 /* The value if it is of that type, else the default. NULL nodes are allowed. A string that holds
  * NUL is no string here. */
-const char *json_string(const struct json_node *node)
-	JSON_SYMBOL("agent_json_string"); /* NULL unless a string */
+const char *json_string(const struct json_node *node); /* NULL unless a string */
 /* Integers only, also spelled 1e3; what does not fit is the fallback, never clamped. */
-int64_t json_integer(const struct json_node *node, int64_t fallback)
-	JSON_SYMBOL("agent_json_integer");
+int64_t json_integer(const struct json_node *node, int64_t fallback);
 bool json_bool(const struct json_node *node, bool fallback);
 
 /* Appends the value without insignificant white space, numbers as spelled, strings escaped anew, no

@@ -5,7 +5,6 @@
  */
 #include "agent/base/wipe.h"
 
-#include <jansson.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <sodium.h>
@@ -109,6 +108,5 @@ int wipe_install(void)
 	/* No engine, provider or option from a configuration file that somebody else may write. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
 		return -1;
-	json_set_alloc_funcs(wipe_malloc, wipe_free);
 	return sodium_init() < 0 ? -1 : 0;
 }

@@ -14,9 +14,8 @@ void *wipe_realloc(void *memory, size_t size);
 char *wipe_strdup(const char *text);
 void wipe_free(void *memory);
 
-/* Installs the allocator in libcrypto and jansson and starts libsodium; io installs it in libuv and
- * libcurl. Must be the first thing that main does. Returns 0, or -1 when a library had already
- * allocated. */
+/* Installs the allocator in libcrypto and starts libsodium; io installs it in libuv and libcurl.
+ * Must be the first thing that main does. Returns 0, or -1 when a library had already allocated. */
 int wipe_install(void);
 
 /* Zeroes memory in a way that the compiler keeps. */
