@@ -5,9 +5,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/schedule.h"
-
-/* The document, the CA bundle, certificate and key, and what a login reads. */
-enum { WATCHES_PER_SOURCE = 6 };
+#include "agent/parts_watches.h"
 
 /* ---- sources ---- */
 
@@ -120,131 +118,15 @@ static int open_publishers(struct parts *parts, const struct parts_world *world,
 	return 0;
 }
 
-/* ---- watches ---- */
-
-static void refresh(struct parts *parts, const struct source *source)
-{
-	for (size_t i = 0; i < parts->store.count; i++)
-		if (parts->tasks[i].source == source)
-			task_refresh(&parts->tasks[i]);
-}
-
-static void document_changed(struct parts *parts, struct source *source)
-{
-	refresh(parts, source);
-}
-
-static void trust_changed(struct parts *parts, struct source *source)
-{
-	struct error err = ERROR_INIT;
-
-	(void)parts;
-	if (wire_reopen(source->wire, &err) < 0)
-		log_warn("trust not read again, the old stays",
-			 LOG_STR("backend", source->config->name), LOG_ERR(&err));
-	else
-		session_credential_changed(source->session);
-}
-
-static void credential_changed(struct parts *parts, struct source *source)
-{
-	(void)parts;
-	session_credential_changed(source->session);
-}
-
-/* A file of one source, and what its change means. */
-struct parts_watch {
-	struct loop_watch *watch;
-	struct parts *parts;
-	struct source *source;
-	const char *file;
-	void (*changed)(struct parts *parts, struct source *source);
-};
-
-static void file_changed(void *context)
-{
-	const struct parts_watch *watch = context;
-
-	log_info("file changed", LOG_STR("backend", watch->source->config->name),
-		 LOG_STR("file", watch->file));
-	watch->changed(watch->parts, watch->source);
-}
-
-static int watch_file(struct parts *parts, struct loop *loop, const struct parts_watch *wanted,
-		      struct error *err)
-{
-	struct parts_watch *watch = &parts->watches[parts->watch_count];
-
-	if (wanted->file == NULL)
-		return 0;
-	*watch = *wanted;
-	watch->parts = parts;
-	watch->watch = loop_watch_new(loop, watch->file, file_changed, watch, err);
-	if (watch->watch == NULL)
-		return error_wrap(err, "watching %s", watch->file);
-	parts->watch_count++;
-	return 0;
-}
-
-static int watch_source(struct parts *parts, struct loop *loop, struct source *source, bool fixed,
-			struct error *err)
-{
-	const struct backend_ops *ops = source->config->ops;
-	struct endpoint endpoint = { 0 };
-	struct parts_watch wanted[WATCHES_PER_SOURCE];
-	size_t count = 0;
-
-	if (!fixed && ops->watched_file != NULL)
-		wanted[count++] = (struct parts_watch){ .file = ops->watched_file(source->backend),
-							.changed = document_changed };
-	if (ops->endpoint != NULL && ops->endpoint(source->backend, 0, &endpoint)) {
-		const char *const files[] = { endpoint.ca_file, endpoint.cert_file,
-					      endpoint.key_file };
-
-		for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-			wanted[count++] =
-				(struct parts_watch){ .file = files[i], .changed = trust_changed };
-	}
-	for (size_t i = 0; ops->credential != NULL && count < WATCHES_PER_SOURCE; i++) {
-		const char *file = ops->credential(source->backend, i);
-
-		if (file == NULL)
-			break;
-		wanted[count++] =
-			(struct parts_watch){ .file = file, .changed = credential_changed };
-	}
-	for (size_t i = 0; i < count; i++) {
-		wanted[i].source = source;
-		if (watch_file(parts, loop, &wanted[i], err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* Closing an inotify instance waits for the kernel's readers, 10 ms and more: who needs none opens
- * none. */
-static int open_watches(struct parts *parts, struct loop *loop, bool fixed, struct error *err)
-{
-	parts->watches =
-		calloc(parts->source_count * WATCHES_PER_SOURCE + 1, sizeof(*parts->watches));
-	if (parts->watches == NULL)
-		return error_no_memory(err);
-	for (size_t i = 0; i < parts->source_count; i++)
-		if (watch_source(parts, loop, &parts->sources[i], fixed, err) < 0)
-			return -1;
-	return 0;
-}
-
 /* ---- life ---- */
 
 static int open_all(struct parts *parts, const struct parts_world *world, struct error *err)
 {
 	if (open_sources(parts, world, err) < 0 || open_tasks(parts, world, err) < 0)
 		return -1;
-	if (!world->setup->once &&
-	    open_watches(parts, world->setup->loop, world->setup->fixed, err) < 0)
+	if (world->setup->sinks && open_publishers(parts, world, err) < 0)
 		return -1;
-	return world->setup->sinks ? open_publishers(parts, world, err) : 0;
+	return world->setup->once ? 0 : parts_watches_open(parts, world, err);
 }
 
 struct parts *parts_new(const struct parts_world *world, const struct config *config,
@@ -306,8 +188,7 @@ struct parts *parts_free(struct parts *parts)
 	if (parts == NULL)
 		return NULL;
 	parts->views = broker_views_free(parts->views);
-	for (size_t i = 0; i < parts->watch_count; i++)
-		parts->watches[i].watch = loop_watch_free(parts->watches[i].watch);
+	parts_watches_close(parts);
 	for (size_t i = 0; i < parts->source_count; i++)
 		source_close(&parts->sources[i]);
 	for (size_t i = 0; parts->tasks != NULL && i < parts->store.count; i++)
@@ -318,7 +199,6 @@ struct parts *parts_free(struct parts *parts)
 	free(parts->tasks);
 	free(parts->sources);
 	free(parts->publishers);
-	free(parts->watches);
 	free(parts);
 	return NULL;
 }

@@ -74,6 +74,16 @@ void publisher_wake(struct publisher *publisher)
 	publisher->publish_at = clock_now(publisher->clock).boot_ms;
 }
 
+bool publisher_look(struct publisher *publisher)
+{
+	if (publisher->waiting || files_sink_stands(publisher->sink))
+		return false;
+	log_warn("published files are gone, publishing them again",
+		 LOG_STR("directory", publisher->config->directory));
+	publisher_wake(publisher);
+	return true;
+}
+
 /* ---- telling the application ---- */
 
 static int read_pid(const char *path, pid_t *ret, struct error *err)

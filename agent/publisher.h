@@ -22,6 +22,10 @@ struct publisher *publisher_free(struct publisher *publisher);
 /* There is news in the store: publish at the next tick. */
 void publisher_wake(struct publisher *publisher);
 
+/* The directory may have been changed by somebody: true when what was published there is gone and
+ * is published anew at the next tick. */
+bool publisher_look(struct publisher *publisher);
+
 /* Publishes, retries and collects what is due. Returns the next deadline in boot time. */
 int64_t publisher_tick(struct publisher *publisher, struct stamp now);
 

@@ -518,6 +518,15 @@ static int open_own(const struct files_sink *sink)
 	return open(sink->config->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+bool files_sink_stands(const struct files_sink *sink)
+{
+	AUTO(closep) int directory = open_own(sink);
+
+	return sink->generation == 0 ||
+	       (directory >= 0 && read_link(directory, DATA) == sink->generation &&
+		faccessat(directory, DATA, F_OK, 0) == 0);
+}
+
 bool files_sink_told(const struct files_sink *sink)
 {
 	AUTO(closep) int directory = open_own(sink);

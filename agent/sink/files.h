@@ -37,6 +37,9 @@ int files_sink_publish(struct files_sink *sink, const struct store *store,
 /* Deletes generations whose 60 s are over. Returns when to be called again, in boot time. */
 int64_t files_sink_collect(struct files_sink *sink);
 
+/* Whether what the last publish left is still what ..data leads to; true before the first. */
+bool files_sink_stands(const struct files_sink *sink);
+
 /* Whether the standing generation's change was told to the application, by this process or one
  * before it: the mark stands in the directory. */
 bool files_sink_told(const struct files_sink *sink);
