@@ -156,8 +156,8 @@ static void write_pod(const struct explain_request *request, struct buf *out,
 	yaml_write(out, pod, YAML_STYLE_BLOCK);
 }
 
-int explain(const struct explain_request *request, const struct json_node *manifest,
-	    struct buf *out, bool *refused, struct error *err)
+static int explain_one(const struct explain_request *request, const struct json_node *manifest,
+		       struct buf *out, bool *refused, struct error *err)
 {
 	AUTO(json_edit_deinit) struct json_edit edit = JSON_EDIT_INIT;
 	AUTO(mutation_deinit) struct mutation mutation = { 0 };
@@ -185,5 +185,20 @@ int explain(const struct explain_request *request, const struct json_node *manif
 		write_text(out, manifest, pod, &mutation);
 	else
 		write_pod(request, out, mutation.verdict == MUTATE_INJECT ? mutation.pod : pod);
+	return 0;
+}
+
+/* `kubectl get … -o yaml` of several is one List. */
+int explain(const struct explain_request *request, const struct json_node *manifest,
+	    struct buf *out, bool *refused, struct error *err)
+{
+	const struct json_node *items = json_get(manifest, "items");
+
+	if (strcmp(text_of(json_get(manifest, "kind"), ""), "List") != 0 || items == NULL ||
+	    items->type != JSON_IS_LIST)
+		return explain_one(request, manifest, out, refused, err);
+	for (const struct json_node *item = items->first; item != NULL; item = item->next)
+		if (explain_one(request, item, out, refused, err) < 0)
+			return -1;
 	return 0;
 }

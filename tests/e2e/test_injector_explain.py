@@ -88,6 +88,13 @@ def test_what_makes_pods_is_explained_and_the_rest_is_named(injector):
         assert line in result.stdout
 
 
+def test_a_list_is_explained_item_by_item(injector):
+    pod = yaml.safe_load(POD)
+    other = {"kind": "Pod", "metadata": {"name": "plain"}, "spec": {}}
+    result = explain(injector, yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [pod, other]}), "--server-version", "v1.36.0")
+    assert "Pod web: injected" in result.stdout and "Pod plain: skipped" in result.stdout
+
+
 def test_the_namespace_is_the_manifests_own_or_the_options(injector):
     assert "system_namespace" in explain(injector, POD, "-n", "kube-system").stdout
     assert "injected" in explain(injector, POD.replace("name: web\n", "name: web\n  namespace: apps\n", 1), "-n", "kube-system").stdout
