@@ -150,7 +150,9 @@ static _Noreturn void lead(struct start *start)
 	(void)setpgid(program, program);
 	(void)tcsetpgrp(terminal, program);
 	tell(start, (struct told){ .what = TOLD_PROGRAM, .number = program });
-	closep(&start->tell);
+	/* What is open here is the launcher's and the program's: who waits for its end must not
+	 * wait for ours. */
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	while (waitpid(program, &status, WUNTRACED) == program && WIFSTOPPED(status)) {
 		(void)kill(leader, SIGSTOP);
 		(void)tcsetpgrp(terminal, program);

@@ -354,6 +354,8 @@ def test_a_stopped_job_is_stopped_whole_and_goes_on(agent, declare, terminal, tm
     launcher = above[-1]
     terminal.type("\x1a")
     terminal.wait("Stopped")
+    # Who leads the program's session holds nothing open but the terminal.
+    assert mask == "never" or sorted(os.listdir(f"/proc/{above[0]}/fd")) == ["0", "1", "2"]
     for pid in (program, *above):
         wait_until(lambda pid=pid: status_of(pid)["State"][0] == "T", what=f"{pid} to be stopped")
     # Somebody must renew, stopped or not.
