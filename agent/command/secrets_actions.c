@@ -17,10 +17,19 @@
 
 /* --- output --- */
 
+/* Not by stdio, whose buffer would keep a copy. */
 static int write_out(const char *bytes, size_t len, struct error *err)
 {
-	if ((len > 0 && fwrite(bytes, len, 1, stdout) != 1) || fflush(stdout) != 0)
-		return error_errno(err, errno, "standard output");
+	while (len > 0) {
+		ssize_t put = write(STDOUT_FILENO, bytes, len);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return error_errno(err, errno, "standard output");
+		bytes += put;
+		len -= (size_t)put;
+	}
 	return 0;
 }
 
@@ -99,6 +108,14 @@ int secrets_init(const struct secrets_arguments *arguments, struct error *err)
 	return file_replace(file, document.source.data, document.source.len, 0644, err);
 }
 
+/* Nobody should type a value that cannot be kept. */
+static int check_before_asking(const char *file, struct error *err)
+{
+	AUTO(sops_document_free) struct sops_document document = { .file = NULL };
+
+	return isatty(STDIN_FILENO) ? secrets_file_read(file, &document, err) : 0;
+}
+
 int secrets_set(const struct secrets_arguments *arguments, struct error *err)
 {
 	AUTO(sops_document_free) struct sops_document document = { .file = NULL };
@@ -106,7 +123,8 @@ int secrets_set(const struct secrets_arguments *arguments, struct error *err)
 	AUTO(freep) char *file = secrets_file_find(arguments->file, err);
 	AUTO(closep) int lock = -1;
 
-	if (file == NULL || secrets_value_read(arguments->name, arguments->raw, &value, err) < 0 ||
+	if (file == NULL || check_before_asking(file, err) < 0 ||
+	    secrets_value_read(arguments->name, arguments->raw, &value, err) < 0 ||
 	    secrets_file_open(file, &document, &lock, err) < 0 ||
 	    sops_document_set(&document, arguments->name, SOPS_STRING, buf_string(&value),
 			      value.len, err) < 0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The encrypted file under `agent secrets`: editors that misbehave, kills, several at once, odd places, large values."""
 import os
+import pty
 import re
 import signal
 import stat
@@ -54,6 +55,36 @@ def test_an_edit_that_goes_wrong_changes_nothing_and_leaves_no_plain_text(desk, 
     assert done.returncode == status and says in done.stderr.decode(), done.stderr
     assert desk.read(FILE) == before
     assert not os.path.exists(os.path.dirname(desk.read("editor.file").decode().strip()))
+
+
+@pytest.mark.parametrize("key, status", [(b"\n", 0), (b"\x04", 65)])
+def test_a_mistake_at_a_terminal_can_be_edited_again_or_given_up(desk, key, status):
+    before = desk.read(FILE)
+    env = {**desk.env, **editor(desk, 'if [ -e once ]; then sed -i "/wrong/d" "$1"; echo "new: here" >>"$1"; else touch once; echo "wrong: [" >>"$1"; fi')}
+    master, slave = pty.openpty()
+    edit = subprocess.Popen([AGENT, "secrets", "edit", "-f", FILE], cwd=desk.folder, env=env, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    seen = b""
+    while b"gives up" not in seen:
+        seen += os.read(master, 1000)
+    assert b"not YAML" in seen and b"Enter edits again" in seen
+    os.write(master, key)
+    assert edit.wait(20) == status
+    assert (desk.read(FILE) == before) == (status != 0)
+    if status == 0:
+        assert desk.sops_json(FILE) == {"db": {"password": "old"}, "other": "stays", "new": "here"}
+    assert not os.path.exists(os.path.dirname(desk.read("editor.file").decode().strip()))
+    os.close(master)
+
+
+def test_nobody_is_asked_for_a_value_that_cannot_be_kept(desk):
+    master, slave = pty.openpty()
+    for options in (["-f", "nowhere.yaml"], ["-f", FILE]):
+        env = {**desk.env, "SOPS_AGE_KEY_FILE": str(desk.folder / "nokeys.txt")}
+        done = subprocess.run(
+            [AGENT, "secrets", "set", "a", *options], cwd=desk.folder, env=env, stdin=slave, capture_output=True, timeout=20, check=False
+        )
+        assert done.returncode == 78 and b"Value of" not in done.stderr, done.stderr
 
 
 def test_an_edit_without_a_change_writes_nothing(desk):
