@@ -117,6 +117,13 @@ class Cluster:
     def output(self, pod, container="app"):
         return self.node.output(pod, container)
 
+    def prints(self, pod, text, container, seconds=40):
+        """Waits until the container has printed it."""
+        try:
+            wait_until(lambda: text in self.output(pod, container), seconds, f"{text!r} of {container}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.explain(pod)}") from error
+
     def logins(self):
         """How often a pod's own token was shown."""
         return len(self.bao.requests("auth/kubernetes/login"))
@@ -153,7 +160,7 @@ def test_files_variables_and_socket_of_a_job(cluster):
     )
     assert cluster.ends(pod) == "Succeeded", cluster.explain(pod)
     assert "file=first user=web env=first\n" in cluster.output(pod)
-    assert cluster.output(pod).endswith("read-only\n")
+    assert "read-only\n" in cluster.output(pod)
     assert cluster.output(pod, "reader").strip() == "first"
 
 
@@ -183,7 +190,7 @@ def test_a_pod_of_the_peer_sees_a_rotation(cluster):
         "f=/vault/secrets/db; /bin/busybox cat $f; /bin/busybox cp $f /tmp/first; "
         "while /bin/busybox cmp -s $f /tmp/first; do /bin/busybox sleep 0.1; done; /bin/busybox cat $f",
     )
-    wait_until(lambda: "before" in cluster.output(pod), 30, f"the first version\n{cluster.explain(pod)}")
+    cluster.prints(pod, "before", "app")
     cluster.bao.put("changing", password="after")
     assert cluster.ends(pod) == "Succeeded", cluster.explain(pod)
     text = cluster.output(pod)
@@ -211,11 +218,22 @@ def test_where_sidecars_are_not_native_one_login_serves_both(cluster):
     old = cluster.inject(cluster.folder, "old", "--server-version", "v1.28.0")
     try:
         before = cluster.logins()
-        pod = cluster.run(OWN, "/bin/busybox cat /run/agent/secrets/db/password; /bin/busybox sleep 3", webhook="old")
+        pod = cluster.run(OWN, "echo $(/bin/busybox cat /run/agent/secrets/db/password); /bin/busybox sleep 60", webhook="old",
+                          restartPolicy="Always")  # fmt: skip
         assert "restartPolicy" not in pod["spec"]["initContainers"][0]
-        wait_until(lambda: cluster.output(pod).strip() == "first", 60, "the application's output")
-        wait_until(lambda: "ready" in cluster.output(pod, "secrets-agent"), 20, "the sidecar")
+        cluster.prints(pod, "first", "app")
+        cluster.prints(pod, "ready", "secrets-agent")
         assert cluster.logins() == before + 1
         cluster.kube.call("DELETE", f"/api/v1/namespaces/{cluster.namespace}/pods/{pod['metadata']['name']}?gracePeriodSeconds=0")
+    finally:
+        old.stop(signal.SIGKILL)
+
+
+def test_where_sidecars_are_not_native_a_job_ends(cluster):
+    old = cluster.inject(cluster.folder, "jobs", "--server-version", "v1.28.0")
+    try:
+        pod = cluster.run(OWN, "/bin/busybox cat /run/agent/secrets/db/password", webhook="jobs")
+        assert cluster.ends(pod) == "Succeeded", cluster.explain(pod)
+        assert cluster.output(pod).strip() == "first"
     finally:
         old.stop(signal.SIGKILL)

@@ -137,10 +137,12 @@ def test_a_pod_of_the_peer(hooked, prefix):
 def test_an_old_cluster_gets_init_and_sidecar(kube, tmp_path):
     old = Hooked(kube, tmp_path, arguments=("--server-version", "v1.28.9"))
     try:
-        made = old.create(INJECT)
+        made = old.create(INJECT, restartPolicy="Always")
         assert "restartPolicy" not in agent_of(made)
         assert [item["name"] for item in made["spec"]["initContainers"]] == ["secrets-agent-init"]
         assert agent_of(made) in made["spec"]["containers"]
+        job = old.create(INJECT)
+        assert len(job["spec"]["containers"]) == 1, "a sidecar would keep it from ending"
     finally:
         old.stop()
 
