@@ -62,6 +62,7 @@ TEST_SOURCES  := $(shell find tests -name '*_test.c' 2>/dev/null | sort) tests/i
 
 OBJECTS  := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 INJECTOR_OBJECTS := $(INJECTOR_SOURCES:%.c=$(BUILD)/%.o)
+INJECTOR_PARTS   := $(filter-out $(BUILD)/injector/main.o $(BUILD)/injector/command/%,$(INJECTOR_OBJECTS))
 LLHTTP_OBJECTS := $(LLHTTP_SOURCES:$(LLHTTP)/%.c=$(BUILD)/llhttp/%.o)
 LIBRARY  := $(filter-out $(BUILD)/agent/main.o,$(OBJECTS)) $(LLHTTP_OBJECTS)
 TESTS    := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
@@ -85,7 +86,7 @@ $(BUILD)/libagent.a: $(LIBRARY)
 	@rm -f $@
 	@ar rcs $@ $^
 
-UNIT_OBJECTS := $(TESTS) $(filter-out $(BUILD)/injector/main.o $(BUILD)/injector/command/%,$(INJECTOR_OBJECTS))
+UNIT_OBJECTS := $(TESTS) $(INJECTOR_PARTS)
 
 $(BUILD)/unit: $(UNIT_OBJECTS) $(BUILD)/libagent.a
 	@echo "  LD $@"
@@ -95,9 +96,15 @@ $(BUILD)/unit: $(UNIT_OBJECTS) $(BUILD)/libagent.a
 FAULT_SOURCES := $(wildcard tests/fault/*.c)
 FAULT_PROGRAMS := $(FAULT_SOURCES:%.c=$(BUILD)/%)
 
-$(FAULT_PROGRAMS): $(BUILD)/tests/fault/%: $(BUILD)/tests/fault/%.o $(BUILD)/libagent.a
+REVIEW_FAULT := $(BUILD)/tests/fault/review_memory
+
+$(filter-out $(REVIEW_FAULT),$(FAULT_PROGRAMS)): $(BUILD)/tests/fault/%: $(BUILD)/tests/fault/%.o $(BUILD)/libagent.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(REVIEW_FAULT): $(REVIEW_FAULT).o $(INJECTOR_PARTS) $(BUILD)/libagent.a
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@ $^ $(LDLIBS)
 
 # What the benchmarks compare with, and what puts load on a socket.
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
@@ -114,7 +121,7 @@ $(BUILD)/tests/bench/injector/load: $(BUILD)/tests/bench/injector/load.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
 
-$(REVIEW_BENCH): $(BUILD)/tests/bench/review.o $(filter-out $(BUILD)/injector/main.o $(BUILD)/injector/command/%,$(INJECTOR_OBJECTS)) $(BUILD)/libagent.a
+$(REVIEW_BENCH): $(REVIEW_BENCH).o $(INJECTOR_PARTS) $(BUILD)/libagent.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -115,13 +115,13 @@ void kube_escape(struct buf *out, const char *text)
 
 static void put_config(const struct plan *plan, struct json_node *env)
 {
-	AUTO(buf_deinit) struct buf text = BUF_INIT(CONFIG_MAX);
-	AUTO(buf_deinit) struct buf escaped = BUF_INIT((size_t)2 * CONFIG_MAX);
+	AUTO(buf_deinit) struct buf text = BUF_INIT(WISH_TEXT_MAX);
+	AUTO(buf_deinit) struct buf escaped = BUF_INIT(WISH_TEXT_MAX);
 	struct json_edit *edit = plan->wish->edit;
 	struct json_node *variable = json_new(edit, JSON_IS_MAP);
 
 	agent_yaml_write(plan, &text);
-	if (text.failed) {
+	if (text.len > CONFIG_MAX) {
 		(void)wish_refuse(plan->wish, REASON_ANNOTATION,
 				  "the agent's configuration would pass %d KiB: ask for fewer "
 				  "secrets",
@@ -130,6 +130,7 @@ static void put_config(const struct plan *plan, struct json_node *env)
 	}
 	json_put_string(edit, variable, "name", "AGENT_CONFIG_YAML");
 	kube_escape(&escaped, buf_string(&text));
+	edit->failed = edit->failed || text.failed || escaped.failed;
 	json_put(edit, variable, "value", json_new_bytes(edit, buf_string(&escaped), escaped.len));
 	json_append(env, variable);
 }

@@ -13,12 +13,10 @@
 #include "injector/annotations.h"
 #include "injector/pod.h"
 
-/* Three bytes for each of an object's annotations and values. */
-#define REFERENCE_MAX ((size_t)1 << 20)
-#define SOCKET_SIZE   "64Ki" /* a socket is a name */
-#define PROGRAM_SIZE  "32Mi"
+#define SOCKET_SIZE  "64Ki" /* a socket is a name */
+#define PROGRAM_SIZE "32Mi"
 
-enum { TEXT_MOST = 64 << 10, SECOND_MS = 1000, KIB_BITS = 10, MIB_BITS = 20 };
+enum { SECOND_MS = 1000, KIB_BITS = 10, MIB_BITS = 20 };
 
 struct build {
 	const struct plan *plan;
@@ -233,10 +231,10 @@ static void put_variables(struct build *build, const struct plan_target *target,
 /* A kubelet expands $(NAME) in commands and values, and makes one $ of two. */
 static const char *literally(struct build *build, const char *text)
 {
-	AUTO(buf_deinit) struct buf escaped = BUF_INIT(TEXT_MOST);
+	AUTO(buf_deinit) struct buf escaped = BUF_INIT(WISH_TEXT_MAX);
 
 	kube_escape(&escaped, text);
-	return wish_text_bytes(build->plan->wish, buf_string(&escaped), escaped.len);
+	return wish_text_buf(build->plan->wish, &escaped);
 }
 
 static void add_word(struct build *build, struct json_node *command, const char *word)
@@ -247,7 +245,7 @@ static void add_word(struct build *build, struct json_node *command, const char 
 /* NAME.FIELD, or NAME#/POINTER, whose percents the agent decodes. */
 static const char *reference_to(struct wish *wish, const struct wish_variable *variable)
 {
-	AUTO(buf_deinit) struct buf text = BUF_INIT(REFERENCE_MAX);
+	AUTO(buf_deinit) struct buf text = BUF_INIT(WISH_TEXT_MAX);
 	const char *field = variable->field;
 
 	buf_puts(&text, variable->secret);
@@ -258,7 +256,7 @@ static const char *reference_to(struct wish *wish, const struct wish_variable *v
 		buf_putc(&text, '.');
 		buf_puts(&text, field);
 	}
-	return wish_text_bytes(wish, buf_string(&text), text.len);
+	return wish_text_buf(wish, &text);
 }
 
 /* agent run --socket … --env VAR=NAME.FIELD … -- the container's own command. */

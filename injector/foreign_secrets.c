@@ -14,7 +14,7 @@
 #include "injector/plan.h"
 #include "injector/pod.h"
 
-enum { MODE_MOST = 0777, PATH_MOST = 4096 };
+enum { MODE_MOST = 0777 };
 
 #define FORMAT_MAP  "go-map"
 #define FORMAT_JSON "go-json"
@@ -117,7 +117,7 @@ int foreign_check_bool(struct wish *wish, const char *member, const char *value)
 /* As a path is joined to a directory: "." and empty components go, ".." takes one away. */
 static const char *clean(struct wish *wish, const char *path)
 {
-	AUTO(buf_deinit) struct buf text = BUF_INIT(PATH_MOST);
+	AUTO(buf_deinit) struct buf text = BUF_INIT(WISH_TEXT_MAX);
 	size_t len;
 
 	for (; *path != '\0'; path += len) {
@@ -137,7 +137,7 @@ static const char *clean(struct wish *wish, const char *path)
 			buf_putc(&text, '/');
 		buf_put(&text, path, len);
 	}
-	return wish_text_bytes(wish, buf_string(&text), text.len);
+	return wish_text_buf(wish, &text);
 }
 
 /* What the agent's own container has in its place. */
@@ -231,11 +231,11 @@ static void drop_undeclared(struct wish *wish)
 
 static const char *lower(struct wish *wish, const char *name)
 {
-	AUTO(buf_deinit) struct buf text = BUF_INIT(PATH_MOST);
+	AUTO(buf_deinit) struct buf text = BUF_INIT(WISH_TEXT_MAX);
 
 	for (; *name != '\0'; name++)
 		buf_putc(&text, *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name);
-	return wish_text_bytes(wish, buf_string(&text), text.len);
+	return wish_text_buf(wish, &text);
 }
 
 static int name_file(struct wish *wish, struct wish_secret *secret)

@@ -10,8 +10,6 @@
 #include "injector/plan.h"
 #include "injector/pod.h"
 
-enum { POINTER_MAX = 4096 };
-
 #define MARK	   "vault:"
 #define WRITE_MARK ">>vault:"
 
@@ -55,7 +53,7 @@ static struct wish_secret *secret_of(struct wish *wish, const char *path)
 
 static const char *field_of(struct wish *wish, const struct wish_secret *secret, const char *key)
 {
-	AUTO(buf_deinit) struct buf pointer = BUF_INIT(POINTER_MAX);
+	AUTO(buf_deinit) struct buf pointer = BUF_INIT(WISH_TEXT_MAX);
 
 	if (!secret->verbatim)
 		return key;
@@ -66,7 +64,7 @@ static const char *field_of(struct wish *wish, const struct wish_secret *secret,
 		else
 			buf_putc(&pointer, *key);
 	}
-	return wish_text_bytes(wish, buf_string(&pointer), pointer.len);
+	return wish_text_buf(wish, &pointer);
 }
 
 static int read_literal(struct wish *wish, const struct literal *literal)

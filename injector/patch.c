@@ -439,6 +439,9 @@ const struct json_node *patch_apply(struct json_edit *edit, const struct json_no
 	}
 	for (const struct json_node *op = patch->first; op != NULL; op = op->next) {
 		if (apply(&target, op) < 0) {
+			/* Want of memory shows as something that is not there. */
+			if (edit->failed)
+				(void)error_no_memory(err);
 			(void)error_wrap(err, "operation %zu of the patch", number);
 			return NULL;
 		}

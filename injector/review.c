@@ -222,8 +222,14 @@ int review_answer(const struct injector_config *config, const struct cluster_ver
 	if (decide(config, versions, &question, &edit, &mutation, err) < 0)
 		return -1;
 	if (mutation.verdict == MUTATE_INJECT &&
-	    write_patch(question.pod, mutation.pod, &patch, &why) < 0)
+	    write_patch(question.pod, mutation.pod, &patch, &why) < 0) {
+		/* Want of memory says nothing about the pod. */
+		if (why.code == ERROR_EXHAUSTED) {
+			*err = why;
+			return -1;
+		}
 		doubt(config, &mutation, &why);
+	}
 	write_answer(answer, question.uid, &mutation, &patch);
 	if (buf_check(answer, "the answer", err) < 0)
 		return -1;

@@ -75,6 +75,12 @@ const char *wish_text_bytes(struct wish *wish, const char *text, size_t len)
 	return "";
 }
 
+const char *wish_text_buf(struct wish *wish, const struct buf *text)
+{
+	wish->edit->failed = wish->edit->failed || text->failed;
+	return wish_text_bytes(wish, buf_string(text), text->len);
+}
+
 const char *wish_text(struct wish *wish, const char *format, ...)
 {
 	va_list args;

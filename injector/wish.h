@@ -24,6 +24,9 @@ struct dialect {
 
 extern const struct dialect own_dialect, vault_dialect, openbao_dialect;
 
+/* A text made of a request's is never longer: one that does not fit into this is want of memory. */
+#define WISH_TEXT_MAX ((size_t)64 << 20)
+
 /* The most of one pod, so that a pod cannot cost more than a moment. */
 enum {
 	WISH_SECRETS_MAX = 1000,
@@ -122,6 +125,8 @@ int wish_refuse(struct wish *wish, enum mutate_reason reason, const char *format
 /* Text in the edit's memory; "" when memory is short, which the edit has latched. */
 const char *wish_text(struct wish *wish, const char *format, ...) PRINTF_LIKE(2, 3);
 const char *wish_text_bytes(struct wish *wish, const char *text, size_t len);
+/* What a buffer holds; one that failed fails the edit, so that nothing is made of half a text. */
+const char *wish_text_buf(struct wish *wish, const struct buf *text);
 
 /* The secret of that name, made when there is none; NULL when memory is short or the pod is refused
  * because there are too many. */
