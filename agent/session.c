@@ -174,10 +174,20 @@ static int64_t probe_allowed_at(const struct session *session)
 	return session->last_probe_boot_ms + SCHEDULE_LOGIN_EVERY_MS;
 }
 
+static bool has_ended(const struct session *session)
+{
+	struct stamp now = clock_now(session->clock);
+
+	return lease_expires_boot_ms(&session->version->lease, now) <= now.boot_ms;
+}
+
 bool session_use(struct session *session)
 {
-	if (session->ops->login == NULL || session->state == SESSION_LIVE)
+	if (session->ops->login == NULL)
 		return true;
+	/* What would be leased with a session that has ended is leased again with the next. */
+	if (session->state == SESSION_LIVE)
+		return session->activity != LOGIN || !has_ended(session);
 	if (session->state == SESSION_IDLE) {
 		session->state = SESSION_SIGNING;
 		want_login(session);
@@ -379,8 +389,7 @@ int64_t session_tick(struct session *session)
 			       ? deadline_earlier(session->next_at, probe_allowed_at(session))
 			       : session->next_at;
 	if (session->state == SESSION_LIVE && session->version->lease.renewable &&
-	    session->ops->renew != NULL &&
-	    lease_expires_boot_ms(&session->version->lease, clock_now(session->clock)) > now)
+	    session->ops->renew != NULL && !has_ended(session))
 		start_or_fail(session, RENEW);
 	else if (login_allowed_at(session) <= now)
 		login(session);

@@ -73,6 +73,17 @@ static void plan_refresh(struct task *task)
 						       entry->spec->refresh_ms));
 }
 
+/* The lease was made with a session that is gone or going, and ends with it. */
+static void replace_soon(struct task *task)
+{
+	int64_t spread = (int64_t)(task->clock->random(task->clock) % REPLACE_SPREAD_MS);
+
+	if (task->entry->version->lease.kind != LEASE_TIMED)
+		return;
+	task->leased_with_old = true;
+	plan_at(task, deadline_earlier(task->due_at, clock_now(task->clock).boot_ms + spread));
+}
+
 static void fetched(struct task *task, struct secret_version *result)
 {
 	struct store_entry *entry = task->entry;
@@ -89,6 +100,8 @@ static void fetched(struct task *task, struct secret_version *result)
 	task->failures = 0;
 	task->leased_with_old = false;
 	plan_refresh(task);
+	if (task->used != session_version(task->source->session))
+		replace_soon(task);
 	if (changed)
 		log_info("secret fetched", LOG_STR("secret", name_of(task)),
 			 LOG_STR("version", entry->version->id));
@@ -298,12 +311,8 @@ void task_session_changed(struct task *task, bool replaced)
 		   task->activity == TASK_IDLE) {
 		plan_at(task, now);
 	}
-	if (replaced && entry->version != NULL && entry->version->lease.kind == LEASE_TIMED) {
-		task->leased_with_old = true;
-		plan_at(task, deadline_earlier(task->due_at,
-					       now + (int64_t)(task->clock->random(task->clock) %
-							       REPLACE_SPREAD_MS)));
-	}
+	if (replaced && entry->version != NULL)
+		replace_soon(task);
 }
 
 /* ---- starting ---- */

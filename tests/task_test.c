@@ -560,6 +560,26 @@ Test(task, a_clock_step_back_lengthens_nothing_and_hurries_nothing)
 	}
 }
 
+Test(task, a_lease_that_comes_from_the_session_before_is_replaced_like_the_others)
+{
+	struct world world;
+
+	open_world(&world);
+	script.session_lease = (struct lease){ LEASE_TIMED, NULL, false, 1000000, { 0, 0 } };
+	script.secret_lease = (struct lease){ LEASE_TIMED, NULL, false, 3600000, { 0, 0 } };
+	live(&world, 799000);
+	cr_expect_eq(script.count[FETCH], SECRETS);
+	/* A fetch is under way, with the old session, when the new one comes. */
+	turn(2000);
+	task_refresh(&world.tasks[0]);
+	live(&world, 7000);
+	cr_expect_eq(script.count[LOGIN], 2);
+	cr_expect_eq(script.count[FETCH], SECRETS + 1 + SECRETS, "%u", script.count[FETCH]);
+	live(&world, 60000);
+	cr_expect_eq(script.count[FETCH], SECRETS + 1 + SECRETS);
+	close_world(&world);
+}
+
 Test(task, after_a_suspend_each_is_asked_for_once)
 {
 	struct world world;
