@@ -136,7 +136,7 @@ static int run(int argc, char **argv);
 const struct command command_check = {
 	.name = "check",
 	.arguments = "",
-	.summary = "Validate the configuration whole and say everything that is wrong with it.",
+	.summary = "Validate the configuration and say everything that is wrong.",
 	.details = "Every problem is printed as FILE:LINE:COLUMN: text, and the exit status is 78.",
 	.common = COMMON_CONFIG,
 	.options = options,

@@ -88,15 +88,13 @@ void command_write_help(struct buf *out)
 			width = strlen(commands[i]->name);
 	buf_puts(out,
 		 "Usage: agent COMMAND [OPTION...] [ARGUMENT...]\n"
-		 "Fetches the secrets of one application, keeps them fresh, and hands them over in "
-		 "its\n"
-		 "environment, in files or over a unix socket.\n\n");
+		 "Fetches the secrets of one application, keeps them fresh, and hands them over\n"
+		 "in its environment, in files or over a unix socket.\n\n");
 	for (size_t i = 0; commands[i] != NULL; i++)
 		buf_printf(out, "  %-*s  %s\n", (int)width, commands[i]->name,
 			   commands[i]->summary);
 	buf_puts(out,
-		 "\n`agent COMMAND --help` says more about one; `agent --version` tells the "
-		 "version.\n");
+		 "\n`agent COMMAND --help` says more of one, `agent --version` the version.\n");
 }
 
 static int unknown_command(const char *name)

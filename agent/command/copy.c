@@ -137,7 +137,7 @@ static int run(int argc, char **argv)
 const struct command command_copy = {
 	.name = "copy",
 	.arguments = "DIR",
-	.summary = "Copy this program to DIR/agent, for containers whose image lacks it.",
+	.summary = "Copy this program to DIR/agent, for images that lack it.",
 	.details =
 		"For an init container: the copy appears whole or not at all, may be started by "
 		"everybody, and replaces an older one even while that runs.",

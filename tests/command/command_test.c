@@ -84,6 +84,19 @@ Test(command, every_row_of_the_table_is_in_the_help)
 	buf_deinit(&help);
 }
 
+Test(command, the_help_fits_a_terminal)
+{
+	AUTO(buf_deinit) struct buf help = BUF_INIT(COMMAND_HELP_MAX);
+
+	command_write_help(&help);
+	for (const char *line = buf_string(&help); *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+
+		cr_expect_leq(len, 79, "%.*s", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
 Test(command, every_name_and_backend_is_there_once)
 {
 	for (size_t i = 0; commands[i] != NULL; i++) {
