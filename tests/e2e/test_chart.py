@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Helm chart: rendered by helm, taken by a real API server as it stands, and enough for the injector to work."""
+import json
 import os
 import signal
 import subprocess
@@ -139,6 +140,11 @@ def test_what_it_installs_is_enough_to_inject(kube, helm, tmp_path):
         assert made["metadata"]["annotations"]["secrets-agent/status"] == "injected"
         assert kube.create(target, pod(name="other"))["spec"].get("initContainers") is None
         assert "secrets-agent/status" not in kube.create(namespace, pod(annotations, "own"))["metadata"]["annotations"]
+        bundle = kube.call("GET", f"{CONFIGURATIONS}/{NAME}")["webhooks"][0]["clientConfig"]["caBundle"]
+        upgrade(kube, documents, injector.port)
+        assert kube.call("GET", f"{CONFIGURATIONS}/{NAME}")["webhooks"][0]["clientConfig"]["caBundle"] == bundle
+        kept = kube.call("GET", f"/api/v1/namespaces/{namespace}/secrets/{NAME}-ca")
+        assert kept["data"]["ca.key"], "an upgrade leaves the authority alone"
         assert injector.metric("injector_server_version", 'version="1.36"') == 1
         injector.stop(signal.SIGKILL)
         assert kube.create(target, pod(name="another")), "who does not ask does not depend on us"
@@ -147,6 +153,17 @@ def test_what_it_installs_is_enough_to_inject(kube, helm, tmp_path):
     finally:
         injector.stop(signal.SIGKILL)
         kube.forget_webhook(NAME)
+
+
+def upgrade(kube, documents, port):
+    """Applies the chart's objects once more, as `kubectl apply --server-side` does."""
+    for document in documents:
+        document = json.loads(json.dumps(document))
+        if document["kind"] == "MutatingWebhookConfiguration":
+            document["webhooks"][0]["clientConfig"] = {"url": f"https://127.0.0.1:{port}/mutate"}
+        if document["kind"] in ("MutatingWebhookConfiguration", "Secret", "ConfigMap"):
+            kube.call("PATCH", f"{path_of(document)}/{document['metadata']['name']}?fieldManager=upgrade&force=true",
+                      document, content_type="application/apply-patch+yaml")  # fmt: skip
 
 
 def injected(kube, namespace, annotations):

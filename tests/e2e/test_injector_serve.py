@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -258,3 +259,13 @@ def test_reviews_from_many_connections_at_once(injector):
         assert all(pool.map(twenty, range(32)))
     assert injector.metric("injector_skipped_total", 'reason="not_annotated"') == 640
     assert injector.metric("injector_requests_busy_total") == 0
+
+
+def test_every_metric_that_the_manual_names_is_there(injector):
+    assert injector.review(pod())["allowed"]
+    page = injector.get("/metrics")[1]
+    with open(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "injector.md")) as file:
+        named = set(re.findall(r"\binjector_[a-z_]+", file.read()))
+    assert len(named) > 8
+    for name in named:
+        assert f"\n# TYPE {name} " in page, name
