@@ -11,8 +11,6 @@
 #include "injector/annotations.h"
 #include "injector/pod.h"
 
-#define TOKEN_DIRECTORY "/run/secrets"
-
 static bool switched(int choice, bool detected)
 {
 	return choice == SWITCH_ON || (choice == SWITCH_AUTO && detected);
@@ -232,43 +230,46 @@ static int check_lists(struct wish *wish)
 
 /* ---- what is taken ---- */
 
+static int check_volume(struct wish *wish, const char *name)
+{
+	if (!pod_has_volume(wish->pod, name))
+		return 0;
+	return wish_refuse(wish, REASON_CONFLICT,
+			   "the pod has a volume '%s' of its own: give it another name", name);
+}
+
+static int check_container_name(struct wish *wish, const char *name)
+{
+	if (pod_container(wish->pod, name) == NULL)
+		return 0;
+	return wish_refuse(wish, REASON_CONFLICT,
+			   "the pod has a container '%s' of its own: give it another name", name);
+}
+
 static int check_names(const struct plan *plan)
 {
+	static const char *const volumes[] = {
+		PLAN_VOLUME("private"), PLAN_VOLUME("identity"), PLAN_VOLUME("env"),
+		PLAN_VOLUME("bin"),	PLAN_VOLUME("config"),	 PLAN_VOLUME("tls"),
+		PLAN_VOLUME("extra"),
+	};
 	struct wish *wish = plan->wish;
-	const char *const containers[] = { wish->dialect->agent, wish->dialect->init,
-					   PLAN_VOLUME("copy") };
-	const char *const volumes[] = { PLAN_VOLUME("private"), PLAN_VOLUME("identity"),
-					PLAN_VOLUME("env"),	PLAN_VOLUME("bin"),
-					PLAN_VOLUME("config"),	PLAN_VOLUME("tls"),
-					PLAN_VOLUME("extra") };
 
-	for (size_t i = 0; i < ARRAY_SIZE(containers); i++)
-		if (pod_container(wish->pod, containers[i]) != NULL)
-			return wish_refuse(
-				wish, REASON_CONFLICT,
-				"the pod has a container '%s' of its own: give it another "
-				"name",
-				containers[i]);
+	if (check_container_name(wish, wish->dialect->agent) < 0 ||
+	    check_container_name(wish, wish->dialect->init) < 0 ||
+	    check_container_name(wish, PLAN_VOLUME("copy")) < 0)
+		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(volumes); i++)
-		if (pod_has_volume(wish->pod, volumes[i]))
-			return wish_refuse(wish, REASON_CONFLICT,
-					   "the pod has a volume '%s' of its own: give it another "
-					   "name",
-					   volumes[i]);
+		if (check_volume(wish, volumes[i]) < 0)
+			return -1;
 	for (const struct plan_directory *directory = plan->directories; directory != NULL;
 	     directory = directory->next)
-		if (pod_has_volume(wish->pod, directory->volume))
-			return wish_refuse(wish, REASON_CONFLICT,
-					   "the pod has a volume '%s' of its own: give it another "
-					   "name",
-					   directory->volume);
+		if (check_volume(wish, directory->volume) < 0)
+			return -1;
 	for (size_t i = 0; i < plan->target_count; i++)
 		if (plan->targets[i].volume != NULL &&
-		    pod_has_volume(wish->pod, plan->targets[i].volume))
-			return wish_refuse(wish, REASON_CONFLICT,
-					   "the pod has a volume '%s' of its own: give it another "
-					   "name",
-					   plan->targets[i].volume);
+		    check_volume(wish, plan->targets[i].volume) < 0)
+			return -1;
 	return 0;
 }
 
