@@ -174,6 +174,7 @@ static void put_resources(const struct plan *plan, struct json_node *container)
 
 	if (plan->guaranteed) {
 		cpu = cpu != NULL && cpu[0] != '\0' ? cpu : GUARANTEED_CPU;
+		memory = memory[0] != '\0' ? memory : given->limits_memory;
 		request_cpu = cpu;
 		request_memory = memory;
 	}
