@@ -138,7 +138,7 @@ $(BUILD)/generators/%: agent/generators/%.c
 	@mkdir -p $(@D) $(BUILD)/generated
 	@echo "  CC $<"
 	@$(CC) $(CPPFLAGS) -std=gnu17 -O1 $(WARNINGS) -MMD -MP -o $@ $< $(shell pkg-config --libs libseccomp)
-$(BUILD)/agent/harden_seccomp.o: $(BUILD)/generated/seccomp_filter.inc
+$(BUILD)/agent/io/seccomp.o: $(BUILD)/generated/seccomp_filter.inc
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

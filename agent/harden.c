@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/harden_filters.h"
+#include "agent/io/seccomp.h"
 
 static bool is_not_dumpable(void)
 {
@@ -245,7 +246,7 @@ int harden_broker(const struct harden_rules *rules, bool allow_degraded,
 	if (result == 0 && harden_landlock(&all, report, err) < 0)
 		result = lacks(allow_degraded, "landlock", errno, err);
 	harden_rules_free(&all);
-	if (result == 0 && harden_seccomp() < 0)
+	if (result == 0 && seccomp_load_filter() < 0)
 		result = lacks(allow_degraded, "seccomp filter", errno, err);
 	report_process(report);
 	return result;

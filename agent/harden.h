@@ -16,11 +16,6 @@
  * The kernel undoes it at execve, so a child inherits nothing. */
 int harden_early(void);
 
-/* Before a loop is made in a process that will be hardened: newer libuv sets up io_uring, which no
- * filter of system calls sees into, and does without when the kernel refuses. -1 where filters
- * cannot be had; harden_broker says so later. */
-int harden_refuse_io_uring(void);
-
 /* Landlock binds inodes: the rules name directories, so that swaps, renames and re-created
  * directories stay inside. */
 struct harden_rules {

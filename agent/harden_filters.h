@@ -1,7 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two filters that the kernel keeps for us. Both are for good and both survive execve.
+ * The rules that the kernel keeps for us, for good and across execve; the other filter is
+ * agent/io/seccomp.h.
  */
 #include "agent/harden.h"
 
@@ -9,6 +10,3 @@
  * refused later. */
 int harden_landlock(const struct harden_rules *rules, struct harden_report *report,
 		    struct error *err) MUST_USE;
-
-/* -1 with errno. */
-int harden_seccomp(void) MUST_USE;

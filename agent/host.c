@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/host.h"
 
+#include "agent/io/seccomp.h"
+
 int host_open(struct host *host, struct error *err)
 {
 	*host = (struct host){ 0 };
 	host->environment = environment_take(NULL, err);
 	if (host->environment == NULL)
 		return -1;
-	(void)harden_refuse_io_uring();
+	(void)seccomp_refuse_io_uring();
 	host->loop = loop_new(err);
 	return host->loop != NULL ? 0 : -1;
 }

@@ -5,6 +5,7 @@
  */
 #include "injector/serve.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 #include "agent/base/log.h"
 #include "agent/io/file.h"
 #include "agent/io/loop.h"
+#include "agent/io/seccomp.h"
 #include "agent/io/tls_identity.h"
 #include "certs/trust.h"
 #include "injector/watcher.h"
@@ -230,15 +232,29 @@ static int start(struct serve *serve, struct error *err)
 }
 
 /* It holds no secret of anybody, but the key of its certificate and, for a moment, pods. */
-static int harden(struct error *err)
+static int harden_early(struct error *err)
 {
 	const struct rlimit none = { 0, 0 };
 
+	(void)seccomp_refuse_io_uring();
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    setrlimit(RLIMIT_CORE, &none) < 0)
 		return error_set(err, ERROR_EXHAUSTED,
 				 "the kernel refuses to protect this process from debuggers and "
 				 "new privileges");
+	return 0;
+}
+
+/* Before the first byte from outside. */
+static int harden(const struct serve_request *request, struct error *err)
+{
+	if (seccomp_load_filter() == 0)
+		return 0;
+	if (!request->allow_degraded)
+		return error_errno(err, errno,
+				   "this kernel or container allows no filter of system calls "
+				   "(--allow-degraded goes on without)");
+	log_warn("serving without a filter of system calls, as --allow-degraded says");
 	return 0;
 }
 
@@ -251,7 +267,7 @@ int serve_run(const struct serve_request *request, struct injector_config *confi
 	serve.webhook.config = config;
 	serve.webhook.versions = request->versions;
 	serve.webhook.decided = decided;
-	if (harden(err) == 0 && start(&serve, err) == 0) {
+	if (harden_early(err) == 0 && start(&serve, err) == 0 && harden(request, err) == 0) {
 		log_info("serving", LOG_NUM("port", https_server_port(serve.server)),
 			 LOG_NUM("profiles", (int64_t)config->profile_count));
 		loop_run(serve.loop);

@@ -3,6 +3,7 @@
 /*
  * The webhook's life: listen, keep certificate and configuration fresh, drain at SIGTERM.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/base/error.h"
@@ -23,6 +24,7 @@ struct serve_request {
 	struct cluster_versions versions;
 	const char *client_ca_file; /* NULL: callers show no certificate */
 	int64_t drain_ms;
+	bool allow_degraded; /* go on where the kernel has no filters of system calls */
 };
 
 /* Takes the configuration over. Returns the exit status after SIGTERM or SIGINT, or -1. */

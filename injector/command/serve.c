@@ -33,6 +33,7 @@ enum {
 	KEY_DRAIN,
 	KEY_LOG_FORMAT,
 	KEY_LOG_LEVEL,
+	KEY_ALLOW_DEGRADED,
 	NAMES_MAX = 16,
 };
 
@@ -134,6 +135,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		else
 			arguments->names[arguments->name_count++] = argument;
 		return 0;
+	case KEY_ALLOW_DEGRADED:
+		arguments->request.allow_degraded = true;
+		return 0;
 	case KEY_SERVER_VERSION:
 		arguments->server_version = argument;
 		return 0;
@@ -167,6 +171,8 @@ static const struct argp_option options[] = {
 	{ "log-format", KEY_LOG_FORMAT, "FORMAT", 0, "text or json (text)", 0 },
 	{ "log-level", KEY_LOG_LEVEL, "LEVEL", 0,
 	  "error, warn, info or debug (info: one line for each pod injected or refused)", 0 },
+	{ "allow-degraded", KEY_ALLOW_DEGRADED, NULL, 0,
+	  "go on where the kernel allows no filter of system calls", 0 },
 	{ 0, 0, 0, 0, "A certificate that somebody else renews:", 1 },
 	{ "cert", KEY_CERT, "FILE", 0, "the certificate to show, in PEM, with its chain", 1 },
 	{ "key", KEY_KEY, "FILE", 0, "its key", 1 },

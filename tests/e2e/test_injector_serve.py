@@ -240,9 +240,10 @@ def test_what_is_wrong_at_start_is_said(tmp_path):
     assert injector.key in injector.read_log()
 
 
-def test_a_debugger_of_the_same_user_is_refused(injector):
+def test_it_has_given_up_what_it_does_not_need(injector):
     status = dict(line.split(":\t", 1) for line in open(f"/proc/{injector.process.pid}/status") if ":\t" in line)
     assert status["NoNewPrivs"].strip() == "1"
+    assert status["Seccomp"].strip() == "2"
     assert os.stat(f"/proc/{injector.process.pid}/environ").st_uid == 0
     limits = open(f"/proc/{injector.process.pid}/limits").read()
     assert [line.split()[4] for line in limits.splitlines() if line.startswith("Max core")] == ["0"]

@@ -2,6 +2,8 @@
 /*
  * Which system calls are allowed stands in agent/generators/seccomp_filter.c.
  */
+#include "agent/io/seccomp.h"
+
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -9,8 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "agent/harden.h"
-#include "agent/harden_filters.h"
+#include "agent/base/macros.h"
 
 static int load(struct sock_filter *code, size_t len)
 {
@@ -21,7 +22,7 @@ static int load(struct sock_filter *code, size_t len)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
-int harden_seccomp(void)
+int seccomp_load_filter(void)
 {
 	struct sock_filter code[] = {
 #include "generated/seccomp_filter.inc"
@@ -30,7 +31,7 @@ int harden_seccomp(void)
 	return load(code, ARRAY_SIZE(code));
 }
 
-int harden_refuse_io_uring(void)
+int seccomp_refuse_io_uring(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
