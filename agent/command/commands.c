@@ -18,6 +18,7 @@ extern const struct command
 	command_ready,
 	command_check,
 	command_copy,
+	command_template,
 	command_completion;
 
 const struct command *const commands[] = {
@@ -29,6 +30,7 @@ const struct command *const commands[] = {
 	&command_ready,
 	&command_check,
 	&command_copy,
+	&command_template,
 	&command_completion,
 	NULL,
 };
