@@ -221,12 +221,10 @@ static void tick(void *context)
 
 /* ---- life ---- */
 
-static int open_all(struct broker *broker, const struct config *config, struct error *err)
+/* Puts parts that were opened, and are the broker's from now on, in the place of those before. */
+static int install(struct broker *broker, struct parts *parts, const struct config *config,
+		   struct error *err)
 {
-	struct parts *parts = parts_new(&broker->world, config, err);
-
-	if (parts == NULL)
-		return -1;
 	if (broker->parts != NULL)
 		parts_adopt(parts, broker->parts);
 	else if (broker->setup.sinks && config->hand_over != NULL)
@@ -249,6 +247,7 @@ static int open_all(struct broker *broker, const struct config *config, struct e
 struct broker *broker_new(const struct broker_setup *setup, struct error *err)
 {
 	struct broker *broker = calloc(1, sizeof(*broker));
+	struct parts *parts;
 
 	if (broker == NULL) {
 		(void)error_no_memory(err);
@@ -270,7 +269,8 @@ struct broker *broker_new(const struct broker_setup *setup, struct error *err)
 	if (broker->timer == NULL)
 		return broker_free(broker);
 	loop_timer_heed_steps(broker->timer);
-	if (open_all(broker, setup->config, err) < 0)
+	parts = parts_new(&broker->world, setup->config, err);
+	if (parts == NULL || install(broker, parts, setup->config, err) < 0)
 		return broker_free(broker);
 	return broker;
 }
@@ -280,9 +280,18 @@ void broker_start(struct broker *broker)
 	wake(broker);
 }
 
-int broker_reconfigure(struct broker *broker, const struct config *config, struct error *err)
+int broker_reconfigure(struct broker *broker, const struct config *config, broker_gate_fn *gate,
+		       void *context, struct error *err)
 {
-	if (open_all(broker, config, err) < 0)
+	struct parts *parts = parts_new(&broker->world, config, err);
+
+	if (parts == NULL)
+		return -1;
+	if (gate(context, parts->sources, parts->source_count, err) < 0) {
+		(void)parts_free(parts);
+		return -1;
+	}
+	if (install(broker, parts, config, err) < 0)
 		return -1;
 	/* Everything that was in flight is gone; what has no version yet is fetched, and all of it
 	 * published. */

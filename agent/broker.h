@@ -93,6 +93,8 @@ const struct publisher *broker_publisher(const struct broker *broker, size_t i);
 
 /* Applies another configuration whole, or not at all: secrets that it declares alike keep their
  * versions, backends that it declares alike their sessions. The old configuration is not used after
- * this has returned 0. */
-int broker_reconfigure(struct broker *broker, const struct config *config,
-		       struct error *err) MUST_USE;
+ * this has returned 0. `gate` may refuse what the new backends need: -1. */
+typedef int broker_gate_fn(void *context, const struct source *sources, size_t count,
+			   struct error *err);
+int broker_reconfigure(struct broker *broker, const struct config *config, broker_gate_fn *gate,
+		       void *context, struct error *err) MUST_USE;

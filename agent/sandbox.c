@@ -50,11 +50,11 @@ static uint16_t port_of(const char *url)
 	return text_starts_with(url, "http://") ? HTTP_PORT : HTTPS_PORT;
 }
 
-static int allow_backends(struct harden_rules *rules, const struct broker *broker,
-			  struct error *err)
+static int allow_sources(struct harden_rules *rules, const struct source *sources, size_t count,
+			 struct error *err)
 {
-	for (size_t i = 0; i < broker_source_count(broker); i++) {
-		const struct source *source = broker_source(broker, i);
+	for (size_t i = 0; i < count; i++) {
+		const struct source *source = &sources[i];
 		const struct backend_ops *ops = source->config->ops;
 		struct endpoint endpoint;
 
@@ -109,7 +109,8 @@ int sandbox_collect(struct harden_rules *rules, const struct config *config,
 		if (allow_options(rules, config->backends[i].ops->options,
 				  config->backends[i].options, err) < 0)
 			return -1;
-	if (broker != NULL && allow_backends(rules, broker, err) < 0)
+	if (broker != NULL &&
+	    allow_sources(rules, broker_source(broker, 0), broker_source_count(broker), err) < 0)
 		return -1;
 	rules->listens = config->metrics_listen != NULL;
 	return allow_sinks(rules, config, err);
@@ -142,19 +143,57 @@ int sandbox_enter(struct sandbox *sandbox, const struct config *config, const st
 	return 0;
 }
 
-int sandbox_covers(const struct sandbox *sandbox, const struct config *config, struct error *err)
+static int check_paths(const struct sandbox *sandbox, const struct harden_rules *rules,
+		       struct error *err)
 {
-	struct harden_rules rules = { 0 };
-	int covered = sandbox_collect(&rules, config, NULL, err);
-
-	for (size_t i = 0; covered == 0 && i < rules.path_count; i++)
-		if (!harden_allows(&sandbox->rules, rules.paths[i].path, rules.paths[i].write))
-			covered = error_set(
+	for (size_t i = 0; i < rules->path_count; i++)
+		if (!harden_allows(&sandbox->rules, rules->paths[i].path, rules->paths[i].write))
+			return error_set(
 				err, ERROR_INVALID,
 				"restart needed: %s is outside of what was allowed at start",
-				rules.paths[i].path);
-	harden_rules_free(&rules);
-	return covered;
+				rules->paths[i].path);
+	return 0;
+}
+
+static bool has_port(const struct harden_rules *rules, uint16_t port)
+{
+	for (size_t i = 0; i < rules->port_count; i++)
+		if (rules->ports[i] == port)
+			return true;
+	return false;
+}
+
+int sandbox_covers(const struct sandbox *sandbox, const struct config *config, struct error *err)
+{
+	AUTO(harden_rules_free) struct harden_rules rules = { 0 };
+
+	if (sandbox_collect(&rules, config, NULL, err) < 0)
+		return -1;
+	if (rules.listens && !sandbox->rules.listens)
+		return error_set(
+			err, ERROR_INVALID,
+			"restart needed: nothing listened at start, metrics.listen is new");
+	return check_paths(sandbox, &rules, err);
+}
+
+int sandbox_covers_sources(const struct sandbox *sandbox, const struct source *sources,
+			   size_t count, struct error *err)
+{
+	AUTO(harden_rules_free) struct harden_rules rules = { 0 };
+
+	if (allow_sources(&rules, sources, count, err) < 0)
+		return -1;
+	if (rules.network && !sandbox->rules.network)
+		return error_set(err, ERROR_INVALID,
+				 "restart needed: no backend used the network at start");
+	for (size_t i = 0; sandbox->report.landlock_ports && i < rules.port_count; i++)
+		if (!has_port(&sandbox->rules, rules.ports[i]))
+			return error_set(
+				err, ERROR_INVALID,
+				"restart needed: port %u is none of those that were opened "
+				"at start",
+				rules.ports[i]);
+	return check_paths(sandbox, &rules, err);
 }
 
 void sandbox_deinit(struct sandbox *sandbox)

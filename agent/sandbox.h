@@ -33,4 +33,9 @@ int sandbox_enter(struct sandbox *sandbox, const struct config *config, const st
 int sandbox_covers(const struct sandbox *sandbox, const struct config *config,
 		   struct error *err) MUST_USE;
 
+/* The same for the ports and files of opened backends. */
+struct source;
+int sandbox_covers_sources(const struct sandbox *sandbox, const struct source *sources,
+			   size_t count, struct error *err) MUST_USE;
+
 void sandbox_deinit(struct sandbox *sandbox);

@@ -65,6 +65,14 @@ static struct config *read_again(const struct serve *serve)
 	return config;
 }
 
+static int check_sources(void *context, const struct source *sources, size_t count,
+			 struct error *err)
+{
+	const struct serve *serve = context;
+
+	return sandbox_covers_sources(&serve->host.sandbox, sources, count, err);
+}
+
 static void reload(void *context)
 {
 	struct serve *serve = context;
@@ -84,7 +92,7 @@ static void reload(void *context)
 		(void)error_set(&err, ERROR_INVALID,
 				"restart needed: nobody runs commands, on_change.exec is new");
 	if (err.code != ERROR_NONE || sandbox_covers(&serve->host.sandbox, config, &err) < 0 ||
-	    broker_reconfigure(serve->host.broker, config, &err) < 0) {
+	    broker_reconfigure(serve->host.broker, config, check_sources, serve, &err) < 0) {
 		log_error("configuration not reloaded, the old one stays",
 			  LOG_STR("file", old->file), LOG_ERR(&err));
 		config = config_free(config);
