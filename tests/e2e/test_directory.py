@@ -8,6 +8,7 @@ import signal
 import time
 
 import pytest
+import yaml
 
 from sidecar import Sidecar
 
@@ -110,3 +111,27 @@ def test_the_end_while_values_change_leaves_one_set(sidecar, prepared):
         assert sidecar.stop(seconds=5) == 0
         assert_whole(sidecar, *values[-2:])
         assert "..data_tmp" not in os.listdir(sidecar.files)
+
+
+def test_one_sink_that_fails_touches_no_other(sidecar, prepared, tmp_path):
+    config = yaml.safe_load(open(sidecar.file))
+    (tmp_path / "file").write_text("mine")
+    config["sinks"]["files"] = [{"directory": str(tmp_path / "file" / "out")}, {"directory": sidecar.files}]
+    sidecar.write(config)
+    sidecar.start()
+    sidecar.wait_file("app/f0", "one-0")
+    prepared("two")
+    sidecar.wait_file("app/f0", "two-0")
+    assert_whole(sidecar, "two")
+    assert sidecar.get("/v1/secrets/app/f0")[:2] == (200, b"two-0")
+    states = {sink["name"].rpartition("/")[2]: sink["state"] for sink in sidecar.status()["sinks"]}
+    assert states == {"out": "failed", "secrets": "published", "agent.sock": "listening"}
+    assert sidecar.get("/v1/ready")[0] == 503, "what is required is not everywhere"
+
+    # It mends itself, and the other does not move.
+    generation = os.readlink(os.path.join(sidecar.files, "..data"))
+    os.unlink(tmp_path / "file")
+    os.mkdir(tmp_path / "file")
+    sidecar.wait_ready(40)
+    assert (tmp_path / "file" / "out" / "app" / "f0").read_text() == "two-0"
+    assert os.readlink(os.path.join(sidecar.files, "..data")) == generation
