@@ -60,7 +60,13 @@ void buf_puts(struct buf *buf, const char *text)
 
 void buf_putc(struct buf *buf, char byte)
 {
-	buf_put(buf, &byte, 1);
+	/* Where there is room, without the way round. */
+	if (buf->failed || buf->len == buf->max || buf->len + 1 >= buf->cap) {
+		buf_put(buf, &byte, 1);
+		return;
+	}
+	buf->data[buf->len++] = byte;
+	buf->data[buf->len] = '\0';
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

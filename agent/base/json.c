@@ -58,6 +58,14 @@ static void skip_space(struct reader *reader)
 		reader->at++;
 }
 
+static bool skip_byte(struct reader *reader, char byte)
+{
+	if (*reader->at != byte)
+		return false;
+	reader->at++;
+	return true;
+}
+
 static bool skip_word(struct reader *reader, const char *word)
 {
 	if (!text_starts_with(reader->at, word))
@@ -79,14 +87,14 @@ static int read_number(struct reader *reader, struct json_node *node)
 {
 	const char *first = reader->at;
 
-	(void)skip_word(reader, "-");
-	if (!skip_word(reader, "0") && !skip_digits(reader))
+	(void)skip_byte(reader, '-');
+	if (!skip_byte(reader, '0') && !skip_digits(reader))
 		return fail(reader, reader->at, "expected a digit");
-	if (skip_word(reader, ".") && !skip_digits(reader))
+	if (skip_byte(reader, '.') && !skip_digits(reader))
 		return fail(reader, reader->at, "expected a digit after the point");
-	if (skip_word(reader, "e") || skip_word(reader, "E")) {
-		if (!skip_word(reader, "+"))
-			(void)skip_word(reader, "-");
+	if (skip_byte(reader, 'e') || skip_byte(reader, 'E')) {
+		if (!skip_byte(reader, '+'))
+			(void)skip_byte(reader, '-');
 		if (!skip_digits(reader))
 			return fail(reader, reader->at, "expected a digit of the exponent");
 	}
@@ -273,7 +281,7 @@ static int read_member(struct reader *reader, struct item *item, unsigned depth)
 	if (count_node(reader) < 0 || read_string(reader, &item->node.key, &item->node.key_len) < 0)
 		return -1;
 	skip_space(reader);
-	if (!skip_word(reader, ":"))
+	if (!skip_byte(reader, ':'))
 		return fail(reader, reader->at, "expected a colon after the key");
 	skip_space(reader);
 	return read_value(reader, &item->node, depth);
@@ -300,7 +308,7 @@ static int read_child(struct reader *reader, struct json_node *parent, struct js
 /* At the opening bracket. */
 static int read_children(struct reader *reader, struct json_node *node, unsigned depth)
 {
-	const char *close = node->type == JSON_IS_MAP ? "}" : "]";
+	const char close = node->type == JSON_IS_MAP ? '}' : ']';
 	struct json_node **next = &node->first;
 
 	if (depth >= reader->limits->depth)
@@ -309,16 +317,16 @@ static int read_children(struct reader *reader, struct json_node *node, unsigned
 				 (size_t)(reader->at - reader->source), reader->limits->depth);
 	reader->at++;
 	skip_space(reader);
-	if (skip_word(reader, close))
+	if (skip_byte(reader, close))
 		return 0;
 	for (;;) {
 		if (read_child(reader, node, next, depth + 1) < 0)
 			return -1;
 		next = &(*next)->next;
 		skip_space(reader);
-		if (skip_word(reader, close))
+		if (skip_byte(reader, close))
 			break;
-		if (!skip_word(reader, ","))
+		if (!skip_byte(reader, ','))
 			return fail(reader, reader->at, "expected a comma or the closing bracket");
 		skip_space(reader);
 	}
