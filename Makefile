@@ -249,6 +249,7 @@ manifests: servers ## write deploy/install.yaml from the chart
 .PHONY: install
 install: all ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(BUILD)/agent/agent $(DESTDIR)$(PREFIX)/bin/agent
+	install -D -m 0755 $(BUILD)/injector/injector $(DESTDIR)$(PREFIX)/bin/injector
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 bash-completion/completions \
 		zsh/site-functions fish/vendor_completions.d)
 	$(BUILD)/agent/agent completion man >$(DESTDIR)$(PREFIX)/share/man/man1/agent.1

@@ -95,7 +95,7 @@ def test_the_api_server_knows_every_field(kube, helm, settings):
 
 def test_its_pods_may_run_where_pods_are_restricted(kube, helm):
     namespace = kube.namespace(labels={"pod-security.kubernetes.io/enforce": "restricted"})
-    documents = render(helm, "--set", "priorityClassName=", namespace=namespace)
+    documents = render(helm, namespace=namespace)
     account = next(one for one in documents if one["kind"] == "ServiceAccount")
     install(kube, [account])
     for document in documents:
