@@ -138,7 +138,7 @@ static int start_hook(void *context, const struct strings *command, struct error
 
 	if (serve->launcher == NULL)
 		return error_set(err, ERROR_CANCELED, "the agent is ending");
-	return child_sink_exec(serve->launcher, command->items, err);
+	return child_sink_exec(serve->launcher, command->items, command->count, err);
 }
 
 static void hook_done(void *context, int status)

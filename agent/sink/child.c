@@ -129,12 +129,12 @@ int child_sink_fail(struct child_sink *sink, int exit_status, const char *text)
 	return child_send_fail(sink->channel, exit_status, text);
 }
 
-int child_sink_exec(struct child_sink *sink, char *const argv[], struct error *err)
+int child_sink_exec(struct child_sink *sink, char *const argv[], size_t count, struct error *err)
 {
 	AUTO(buf_deinit) struct buf buf = FRAME_BUF;
 
 	frame_begin(&buf, FRAME_EXEC);
-	for (char *const *text = argv; *text != NULL; text++)
-		frame_put_bytes(&buf, *text, strlen(*text));
+	for (size_t i = 0; i < count; i++)
+		frame_put_bytes(&buf, argv[i], strlen(argv[i]));
 	return frame_send(sink->channel, &buf, err);
 }

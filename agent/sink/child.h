@@ -50,7 +50,8 @@ int child_sink_fail(struct child_sink *sink, int exit_status, const char *text) 
 
 /* Runs a command with the user's own environment; hook_done is called when it has ended. One at a
  * time. */
-int child_sink_exec(struct child_sink *sink, char *const argv[], struct error *err) MUST_USE;
+int child_sink_exec(struct child_sink *sink, char *const argv[], size_t count,
+		    struct error *err) MUST_USE;
 
 /* The same two for a broker that waits for nothing and so has no loop. */
 int child_send_env(int channel, const struct child_variable *variables, size_t count,
