@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +41,26 @@ static int say_why(const char *program, int number)
 	return number == ENOENT || number == ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
 }
 
+/* Whether a directory of PATH that we may look into has such a file. */
+static bool is_found(const char *name)
+{
+	const char *path = getenv("PATH"), *end;
+	struct stat about;
+
+	for (; path != NULL && *path != '\0'; path = *end != '\0' ? end + 1 : end) {
+		AUTO(freep) char *file = NULL;
+
+		end = strchrnul(path, ':');
+		if (asprintf(&file, "%.*s/%s", (int)(end - path), path, name) < 0) {
+			file = NULL;
+			return false;
+		}
+		if (stat(path[0] == ':' ? name : file, &about) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Searches the PATH that the program will have. */
 static void execute(char **argv, char **environment)
 {
@@ -48,6 +70,10 @@ static void execute(char **argv, char **environment)
 	environ = environment;
 	(void)execvp(argv[0], argv);
 	number = errno;
+	/* A directory of PATH that is closed to us is what execvp tells of, with no such file there
+	 * or anywhere. */
+	if (number == EACCES && strchr(argv[0], '/') == NULL && !is_found(argv[0]))
+		number = ENOENT;
 	environ = ours;
 	errno = number;
 }

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -59,6 +60,25 @@ def test_exit_statuses_are_the_programs(folder, way):
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
         result = run(folder, *way, "--", "sh", "-c", f"kill -{number.value} $$")
         assert result.returncode == -number
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="every directory is open to root: needs root to be somebody else")
+@pytest.mark.parametrize("way", [[], ["--mask", "always"]])
+def test_a_closed_directory_of_the_path_is_no_program_that_may_not_be_run(way):
+    """As bash tells them apart."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, mode in (("closed", 0), ("open", 0o755), (".", 0o755)):
+            os.makedirs(os.path.join(folder, name), exist_ok=True)
+            os.chmod(os.path.join(folder, name), mode)
+        for name, text in (("open/unexecutable", ""), ("env", "A=1\n")):
+            with open(os.path.join(folder, name), "w") as file:
+                file.write(text)
+        environment = {"PATH": f"{folder}/closed:{folder}/open:/usr/bin:/bin"}
+        for program, status in (("no-such-program", 127), ("unexecutable", 126), ("true", 0)):
+            result = subprocess.run([AGENT, "run", *way, "--env-file", "env", "--", program], cwd=folder, env=environment,
+                                    text=True, capture_output=True, check=False, timeout=60,
+                                    user=65534, group=65534, extra_groups=[])
+            assert result.returncode == status, result.stderr
 
 
 def test_usage_and_configuration_errors_have_their_own_statuses(folder, tmp_path):
