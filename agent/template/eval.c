@@ -361,7 +361,7 @@ static int eval_literal(struct render *render, const struct node *node, char let
 		*ret = value_int(number->integer);
 		return 0;
 	}
-	if (eval_operand(render, &(struct value)VALUE_OF_NONE, node, ret) < 0)
+	if (eval_operand(render, &VALUE_OF_NONE, node, ret) < 0)
 		return -1;
 	if (letter == 'i' && node->type == NODE_NUMBER)
 		return render_fail(render, node->at, "an integer is needed here");
