@@ -177,6 +177,16 @@ asan: test-deps ## the unit tests under address and undefined-behaviour sanitize
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan OPTIMISE='-O1 -g' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' unit
 
+# Those that run a long-lived agent; others compare its environment.
+SANITIZED := bad_input directory faults_access faults_server faults_tls get keeping on_change sandbox serve socket status
+.PHONY: asan-e2e
+asan-e2e: servers ## end-to-end tests with an agent under the sanitizers
+	@$(MAKE) --no-print-directory BUILD=build/asan OPTIMISE='-O1 -g' \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' build/asan/agent/agent
+	@AGENT_BIN=$(abspath tests/tools/sanitized) BAO_BIN=$${BAO_BIN:-$(CACHE)/servers/bao} \
+		SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+		$(SANITIZED:%=tests/e2e/test_%.py)
+
 LINT_PACKAGES := clang-format clang-tidy
 # The version is a string, which a shell in a shell would unwrap.
 TIDY_FLAGS = $(filter-out -DAGENT_VERSION=%,$(CPPFLAGS)) -DAGENT_VERSION=__FILE__ -std=gnu17
