@@ -9,18 +9,23 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <linux/magic.h>
 #include <unistd.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/text.h"
 #include "agent/launcher_parts.h"
 
-enum { PATH_MOST = 4096 };
+#define DIRECTORY_PREFIX "agent-run-"
+
+enum { PATH_MOST = 4096, TRIES = 8 };
 
 struct launch_files {
 	char *directory;
+	int lock;     /* on the directory, while we live: see sweep */
 	char **links; /* by number; the file of that number lies in the directory */
 	size_t count, capacity;
 };
@@ -33,6 +38,65 @@ static bool is_tmpfs(const char *path)
 	       (about.f_type == TMPFS_MAGIC || about.f_type == RAMFS_MAGIC);
 }
 
+static void remove_directory(const char *directory)
+{
+	DIR *listing = opendir(directory);
+	const struct dirent *entry;
+
+	while (listing != NULL && (entry = readdir(listing)) != NULL)
+		if (entry->d_name[0] != '.')
+			(void)unlinkat(dirfd(listing), entry->d_name, 0);
+	if (listing != NULL)
+		(void)closedir(listing);
+	(void)rmdir(directory);
+}
+
+/* Removes what launchers left that were killed: a directory of ours that nobody holds a lock on. */
+static void sweep(const char *place)
+{
+	DIR *listing = opendir(place);
+	const struct dirent *entry;
+	struct stat about;
+
+	while (listing != NULL && (entry = readdir(listing)) != NULL) {
+		AUTO(buf_deinit) struct buf path = BUF_INIT(PATH_MOST);
+		AUTO(closep) int fd = -1;
+
+		if (!text_starts_with(entry->d_name, DIRECTORY_PREFIX))
+			continue;
+		fd = openat(dirfd(listing), entry->d_name,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &about) < 0 || about.st_uid != geteuid() ||
+		    flock(fd, LOCK_EX | LOCK_NB) < 0)
+			continue;
+		buf_printf(&path, "%s/%s", place, entry->d_name);
+		if (!path.failed)
+			remove_directory(path.data);
+	}
+	if (listing != NULL)
+		(void)closedir(listing);
+}
+
+/* A new directory with our lock on it. Between the two somebody may have swept it. */
+static int make_locked(char *template)
+{
+	struct stat about;
+
+	for (int i = 0; i < TRIES; i++) {
+		int fd;
+
+		memset(template + strlen(template) - strlen("XXXXXX"), 'X', strlen("XXXXXX"));
+		if (mkdtemp(template) == NULL)
+			return -1;
+		fd = open(template, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && flock(fd, LOCK_SH) == 0 && fstat(fd, &about) == 0 &&
+		    about.st_nlink > 0)
+			return fd;
+		closep(&fd);
+	}
+	return -1;
+}
+
 static int make_directory(struct launch_files *files, struct error *err)
 {
 	const char *const places[] = { getenv("XDG_RUNTIME_DIR"), "/dev/shm", "/run" };
@@ -41,9 +105,11 @@ static int make_directory(struct launch_files *files, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		if (places[i] == NULL || places[i][0] != '/' || !is_tmpfs(places[i]))
 			continue;
+		sweep(places[i]);
 		buf_reset(&path);
-		buf_printf(&path, "%s/agent-run-XXXXXX", places[i]);
-		if (path.failed || mkdtemp(path.data) == NULL)
+		buf_printf(&path, "%s/" DIRECTORY_PREFIX "XXXXXX", places[i]);
+		files->lock = path.failed ? -1 : make_locked(path.data);
+		if (files->lock < 0)
 			continue;
 		files->directory = strdup(path.data);
 		return files->directory != NULL ? 0 : error_no_memory(err);
@@ -96,6 +162,20 @@ static int show_file(const struct launch_files *files, size_t number, struct err
 	return 0;
 }
 
+/* A link that leads to a directory of a launcher that was killed. */
+static bool is_leftover(const char *name)
+{
+	char target[PATH_MOST];
+	ssize_t len = readlink(name, target, sizeof(target) - 1);
+	struct stat about;
+
+	if (len <= 0)
+		return false;
+	target[len] = '\0';
+	return strstr(target, "/" DIRECTORY_PREFIX) != NULL && stat(name, &about) < 0 &&
+	       errno == ENOENT;
+}
+
 static int make_link(struct launch_files *files, size_t number, const char *name, struct error *err)
 {
 	AUTO(buf_deinit) struct buf path = BUF_INIT(PATH_MOST);
@@ -105,6 +185,8 @@ static int make_link(struct launch_files *files, size_t number, const char *name
 		free(copy);
 		return error_no_memory(err);
 	}
+	if (is_leftover(name))
+		(void)unlink(name);
 	if (symlink(path.data, name) < 0) {
 		free(copy);
 		if (errno == EEXIST)
@@ -131,6 +213,7 @@ static struct launch_files *files_new(size_t count, struct error *err)
 		return NULL;
 	}
 	files->capacity = count;
+	files->lock = -1;
 	if (make_directory(files, err) < 0) {
 		launch_files_remove(files);
 		return NULL;
@@ -180,19 +263,6 @@ static void remove_link(const struct launch_files *files, const char *name)
 		(void)unlink(name);
 }
 
-static void remove_contents(const char *directory)
-{
-	DIR *listing = opendir(directory);
-	const struct dirent *entry;
-
-	while (listing != NULL && (entry = readdir(listing)) != NULL)
-		if (entry->d_name[0] != '.')
-			(void)unlinkat(dirfd(listing), entry->d_name, 0);
-	if (listing != NULL)
-		(void)closedir(listing);
-	(void)rmdir(directory);
-}
-
 void launch_files_remove(struct launch_files *files)
 {
 	if (files == NULL)
@@ -202,7 +272,8 @@ void launch_files_remove(struct launch_files *files)
 		free(files->links[i]);
 	}
 	if (files->directory != NULL)
-		remove_contents(files->directory);
+		remove_directory(files->directory);
+	closep(&files->lock);
 	free(files->directory);
 	free(files->links);
 	free(files);

@@ -200,6 +200,28 @@ def test_file_stands_while_the_program_runs(folder):
     assert not os.path.lexists(target)
 
 
+def test_what_a_killed_run_left_is_swept_by_the_next(folder):
+    """Bytes in the tmpfs and the link to them; what a living one has stays."""
+    path, environment = folder
+    places = {"killed": None, "living": None}
+    processes = {}
+    for name in places:
+        processes[name] = subprocess.Popen(
+            [AGENT, "run", "--file", f"{name}=sops://secrets.enc.yaml#/db/password", "--", "sh", "-c", "echo up; exec cat"],
+            cwd=path, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert processes[name].stdout.readline() == "up\n"
+        places[name] = os.path.dirname(os.readlink(path / name))
+    processes["killed"].kill()
+    processes["killed"].wait()
+    assert os.path.isdir(places["killed"])
+    again = run(folder, "--file", "killed=sops://secrets.enc.yaml#/db/password", "--", "cat", "killed")
+    assert (again.stdout, again.returncode) == (SECRET, 0), again.stderr
+    assert not os.path.exists(places["killed"]) and not os.path.lexists(path / "killed")
+    assert (path / "living").read_text() == SECRET
+    processes["living"].communicate(timeout=20)
+    assert processes["living"].returncode == 0 and not os.path.exists(places["living"])
+
+
 def peculiar():
     """Everything that a parent may hand on, unlike its default."""
     os.umask(0o027)
