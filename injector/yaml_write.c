@@ -42,12 +42,64 @@ static bool is_plain(const char *text, size_t len)
 	return !is_word_of_yaml(text, len);
 }
 
+/* Characters that JSON has in a string as they are, and that YAML takes for the end of a line, or
+ * not at all. */
+static bool is_for_json_alone(uint32_t character)
+{
+	return (character >= 0x7f && character <= 0x9f) || character == 0x2028 ||
+	       character == 0x2029 || character == 0xfeff || character == 0xfffe ||
+	       character == 0xffff;
+}
+
+/* How much of the text stands in YAML as it does in JSON. */
+static size_t span_of_both(const char *text, size_t len)
+{
+	uint32_t character;
+	size_t at = 0, size;
+
+	for (; at < len; at += size) {
+		size = 1;
+		if ((unsigned char)text[at] < 0x7f)
+			continue;
+		size = text_read_character(text + at, len - at, &character);
+		if (size == 0 || is_for_json_alone(character))
+			return at;
+	}
+	return at;
+}
+
+static void write_quoted(struct buf *out, const char *text, size_t len)
+{
+	AUTO(buf_deinit) struct buf json = BUF_INIT(6 * len + 2); /* all of it as \\u00xx */
+	const char *at, *end;
+	uint32_t character;
+	size_t plain;
+
+	if (span_of_both(text, len) == len) {
+		text_write_json(out, text, len);
+		return;
+	}
+	text_write_json(&json, text, len);
+	out->failed = out->failed || json.failed;
+	at = buf_string(&json);
+	end = at + json.len;
+	while (at < end) {
+		plain = span_of_both(at, (size_t)(end - at));
+		buf_put(out, at, plain);
+		at += plain;
+		if (at == end)
+			break;
+		at += text_read_character(at, (size_t)(end - at), &character);
+		buf_printf(out, "\\u%04x", character);
+	}
+}
+
 static void write_text(struct buf *out, const char *text, size_t len)
 {
 	if (is_plain(text, len))
 		buf_put(out, text, len);
 	else
-		text_write_json(out, text, len);
+		write_quoted(out, text, len);
 }
 
 static void indent(struct buf *out, unsigned depth)
@@ -63,9 +115,9 @@ static bool is_block_text(const char *text, size_t len)
 	    text[len - 1] != '\n' || (len > 1 && text[len - 2] == '\n'))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (((unsigned char)text[i] < ' ' && text[i] != '\n') || text[i] == 0x7f)
+		if ((unsigned char)text[i] < ' ' && text[i] != '\n')
 			return false;
-	return true;
+	return span_of_both(text, len) == len;
 }
 
 static void write_block_text(struct buf *out, const char *text, unsigned depth)

@@ -201,6 +201,9 @@ Test(yaml_write, is_read_back_as_it_was)
 		"one\\n\",\"end\":\"one\\n\\n\",\"nl\":\"\\n\"}",
 		"{\"deep\":[{\"text\":\"one\\n  two\\n\\nthree\\n\"}]}",
 		"{\"u\":\"\\u00e9\\u2028\\ud83d\\ude00\",\"q\":\"\\\"\\\\\",\"c\":\"\\u0001\"}",
+		/* YAML has more ends of lines than JSON, and characters that it has not at all. */
+		"{\"a\":\"x\\u2028--- y\\u2029z\\u0085\",\"b\":[\"\\u0080\\u007f\\ufeff\\uffff\"]}",
+		"{\"text\":\"one\\ntwo\\u2028out: of it\\n\",\"end\":\"one\\n\\u0085x\\n\"}",
 		"{\"a\":\"x-\",\"b\":\"-x\",\"c\":\"/a/"
 		"b.c\",\"d\":\"a,b\",\"e\":\"{a}\",\"f\":\"*x\"}",
 	};
