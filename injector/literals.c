@@ -15,6 +15,7 @@
 
 struct literal {
 	const char *container, *variable, *value;
+	const struct json_node *env; /* that it stands in */
 };
 
 static int refuse(struct wish *wish, const struct literal *literal, const char *why)
@@ -32,6 +33,7 @@ static bool is_inline(const char *value)
 static struct wish_secret *secret_of(struct wish *wish, const char *path)
 {
 	struct wish_secret *secret;
+	const char *name;
 	size_t count = 0;
 
 	for (secret = wish->secrets; secret != NULL; secret = secret->next) {
@@ -41,7 +43,11 @@ static struct wish_secret *secret_of(struct wish *wish, const char *path)
 			return secret;
 		count++;
 	}
-	secret = wish_secret(wish, wish_text(wish, "literal.%zu", count + 1));
+	/* A secret of the pod's own may be called so. */
+	do {
+		name = wish_text(wish, "literal.%zu", ++count);
+	} while (wish_find_secret(wish, name) != NULL);
+	secret = wish_secret(wish, name);
 	if (secret == NULL)
 		return NULL;
 	secret->path = path;
@@ -67,6 +73,15 @@ static const char *field_of(struct wish *wish, const struct wish_secret *secret,
 	return wish_text_buf(wish, &pointer);
 }
 
+static bool is_set_twice(const struct json_node *env, const char *variable)
+{
+	size_t count = 0;
+
+	for (const struct json_node *item = env->first; item != NULL; item = item->next)
+		count += strcmp(container_name(item), variable) == 0;
+	return count > 1;
+}
+
 static int read_literal(struct wish *wish, const struct literal *literal)
 {
 	const char *path = literal->value + strlen(MARK);
@@ -90,6 +105,8 @@ static int read_literal(struct wish *wish, const struct literal *literal)
 	if (fault == NULL && !config_variable_is_valid(literal->variable))
 		fault = "stands in a variable whose name has other characters than letters, digits "
 			"and '_': rename it";
+	if (fault == NULL && is_set_twice(literal->env, literal->variable))
+		fault = "stands in a variable that the container sets twice: keep one of them";
 	if (fault != NULL)
 		return refuse(wish, literal, fault);
 	secret = secret_of(wish, path);
@@ -119,6 +136,7 @@ static int read_container(struct wish *wish, const struct json_node *container)
 
 	for (; item != NULL; item = item->next) {
 		const struct literal literal = {
+			.env = env,
 			.container = container_name(container),
 			.variable = container_name(item),
 			.value = json_string(json_get(item, "value")),
