@@ -14,7 +14,6 @@
 /* The kernel takes no longer string of an environment, with its name and NUL. */
 enum { CONFIG_MAX = (128 << 10) - 32, PROBE_TIMEOUT_S = 6, PROBE_PERIOD_S = 1 };
 
-#define PROGRAM	       "/bin/agent"
 #define GUARANTEED_CPU "100m"
 
 static struct json_node *text_list(struct json_edit *edit, const char *const *words)
@@ -29,10 +28,10 @@ static struct json_node *text_list(struct json_edit *edit, const char *const *wo
 static void put_command(struct json_edit *edit, struct json_node *container, enum agent_role role)
 {
 	static const char *const commands[][5] = {
-		[AGENT_NATIVE] = { PROGRAM, "serve", "--status-socket", PLAN_STATUS, NULL },
-		[AGENT_SIDECAR] = { PROGRAM, "serve", "--status-socket", PLAN_STATUS, NULL },
-		[AGENT_ONCE] = { PROGRAM, "serve", "--once", NULL },
-		[AGENT_COPY] = { PROGRAM, "copy", PLAN_BIN, NULL },
+		[AGENT_NATIVE] = { PLAN_PROGRAM, "serve", "--status-socket", PLAN_STATUS, NULL },
+		[AGENT_SIDECAR] = { PLAN_PROGRAM, "serve", "--status-socket", PLAN_STATUS, NULL },
+		[AGENT_ONCE] = { PLAN_PROGRAM, "serve", "--once", NULL },
+		[AGENT_COPY] = { PLAN_PROGRAM, "copy", PLAN_BIN, NULL },
 	};
 
 	json_put(edit, container, "command", text_list(edit, commands[role]));
@@ -148,11 +147,19 @@ static void put_environment(const struct plan *plan, struct json_node *container
 		json_put(edit, container, "env", env);
 }
 
-static void put_quantity(struct json_edit *edit, struct json_node *map, const char *key,
-			 const char *value)
+static void put_quantities(struct json_edit *edit, struct json_node *resources, const char *key,
+			   const char *cpu, const char *memory, const char *storage)
 {
-	if (value != NULL && value[0] != '\0')
-		json_put_string(edit, map, key, value);
+	const struct {
+		const char *name, *value;
+	} rows[] = { { "cpu", cpu }, { "memory", memory }, { "ephemeral-storage", storage } };
+	struct json_node *map = json_new(edit, JSON_IS_MAP);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].value != NULL && rows[i].value[0] != '\0')
+			json_put_string(edit, map, rows[i].name, rows[i].value);
+	if (map != NULL && map->count > 0)
+		json_put(edit, resources, key, map);
 }
 
 /* What an annotation says, "" for nothing, else the profile's. */
@@ -166,7 +173,7 @@ static void put_resources(const struct plan *plan, struct json_node *container)
 	const struct wish_resources *wished = &plan->wish->resources;
 	const struct profile_resources *given = &plan->wish->profile->resources;
 	struct json_edit *edit = plan->wish->edit;
-	struct json_node *resources = json_new(edit, JSON_IS_MAP), *requests, *limits;
+	struct json_node *resources = json_new(edit, JSON_IS_MAP);
 	const char *cpu = either(wished->limits_cpu, given->limits_cpu);
 	const char *memory = either(wished->limits_memory, given->limits_memory);
 	const char *request_cpu = either(wished->requests_cpu, given->requests_cpu);
@@ -178,14 +185,18 @@ static void put_resources(const struct plan *plan, struct json_node *container)
 		request_cpu = cpu;
 		request_memory = memory;
 	}
-	requests = json_open_member(edit, resources, "requests", JSON_IS_MAP);
-	put_quantity(edit, requests, "cpu", request_cpu);
-	put_quantity(edit, requests, "memory", request_memory);
-	put_quantity(edit, requests, "ephemeral-storage", wished->requests_storage);
-	limits = json_open_member(edit, resources, "limits", JSON_IS_MAP);
-	put_quantity(edit, limits, "cpu", cpu);
-	put_quantity(edit, limits, "memory", memory);
-	put_quantity(edit, limits, "ephemeral-storage", wished->limits_storage);
+	/* What containers ask for must not pass what the pod has: there the agent shares it. */
+	if (pod_shares(plan->wish->pod, "cpu")) {
+		cpu = wished->limits_cpu;
+		request_cpu = wished->requests_cpu;
+	}
+	if (pod_shares(plan->wish->pod, "memory")) {
+		memory = wished->limits_memory;
+		request_memory = wished->requests_memory;
+	}
+	put_quantities(edit, resources, "requests", request_cpu, request_memory,
+		       wished->requests_storage);
+	put_quantities(edit, resources, "limits", cpu, memory, wished->limits_storage);
 	json_put(edit, container, "resources", resources);
 }
 
@@ -213,8 +224,8 @@ static void put_security(const struct plan *plan, struct json_node *container)
  * nobody. */
 static void put_probe(struct json_edit *edit, struct json_node *container)
 {
-	static const char *const ready[] = { PROGRAM,  "ready", "--socket", PLAN_STATUS,
-					     "--wait", "5s",	NULL };
+	static const char *const ready[] = { PLAN_PROGRAM, "ready", "--socket", PLAN_STATUS,
+					     "--wait",	   "5s",    NULL };
 	struct json_node *probe = json_open_member(edit, container, "startupProbe", JSON_IS_MAP);
 
 	json_put(edit, json_open_member(edit, probe, "exec", JSON_IS_MAP), "command",

@@ -43,16 +43,21 @@ static void carry_mount(const struct plan *plan, const struct json_node *contain
 			const char *file, struct json_node *mounts)
 {
 	struct json_edit *edit = plan->wish->edit;
+	static const char *const parts[] = { "name", "mountPath", "subPath" };
 	const struct json_node *mount = mount_of(container, file);
+	const char *path = json_string(json_get(mount, "mountPath"));
 	struct json_node *copy;
 
-	/* Ours win; and two tokens of one volume are one mount, or the API server refuses the pod.
-	 */
-	if (mount == NULL || mounts == NULL ||
-	    !mounts_leave_free(mounts, json_string(json_get(mount, "mountPath"))))
+	/* Ours win, the program too; and two tokens of one volume are one mount, or the API server
+	 * refuses the pod. */
+	if (path == NULL || mounts == NULL || json_get(mount, "subPathExpr") != NULL ||
+	    path_covers(path, PLAN_PROGRAM) || !mounts_leave_free(mounts, path))
 		return;
-	copy = json_clone(edit, mount);
-	json_open(edit, copy);
+	/* Not how a privileged container shares it with the node. */
+	copy = json_new(edit, JSON_IS_MAP);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (json_get(mount, parts[i]) != NULL)
+			json_put(edit, copy, parts[i], json_clone(edit, json_get(mount, parts[i])));
 	json_put_bool(edit, copy, "readOnly", true);
 	json_append(mounts, copy);
 }

@@ -143,7 +143,7 @@ static const char *clean(struct wish *wish, const char *path)
 /* What the agent's own container has in its place. */
 static bool hides_agent(const char *path)
 {
-	static const char *const places[] = { "/bin/agent", "/etc/agent",  "/etc/ssl/certs",
+	static const char *const places[] = { PLAN_PROGRAM, "/etc/agent",  "/etc/ssl/certs",
 					      PLAN_PRIVATE, PLAN_IDENTITY, PLAN_ENV,
 					      PLAN_SOCKET,  PLAN_BIN };
 

@@ -5,6 +5,7 @@
  */
 #include "injector/wish.h"
 
+#define PLAN_PROGRAM	"/bin/agent" /* in its own image */
 #define PLAN_ROOT	"/run/agent"
 #define PLAN_PRIVATE	PLAN_ROOT "/private"
 #define PLAN_IDENTITY	PLAN_ROOT "/identity"

@@ -141,6 +141,17 @@ bool path_covers(const char *path, const char *inner)
 	return (relation(path, inner) & ONE_COVERS) != 0;
 }
 
+/* Where it leads is decided by links that nobody knows here. */
+static bool leads_up(const char *path)
+{
+	size_t len;
+
+	for (path = next_component(path, &len); len > 0; path = next_component(path + len, &len))
+		if (len == 2 && memcmp(path, "..", len) == 0)
+			return true;
+	return false;
+}
+
 static const char *find_mount(const struct json_node *mounts, const char *path, bool same)
 {
 	const struct json_node *item =
@@ -151,7 +162,8 @@ static const char *find_mount(const struct json_node *mounts, const char *path, 
 	for (; item != NULL; item = item->next) {
 		other = json_string(json_get(item, "mountPath"));
 		how = other != NULL ? relation(path, other) : 0;
-		if (same ? how == (ONE_COVERS | OTHER_COVERS) : how != 0)
+		if (same ? how == (ONE_COVERS | OTHER_COVERS)
+			 : how != 0 || leads_up(path) || (other != NULL && leads_up(other)))
 			return other;
 	}
 	return NULL;
@@ -209,6 +221,14 @@ bool pod_is_guaranteed(const struct json_node *pod)
 				return false;
 	}
 	return pod_containers(pod, false)->count > 0;
+}
+
+bool pod_shares(const struct json_node *pod, const char *resource)
+{
+	const struct json_node *resources = json_get(json_get(pod, "spec"), "resources");
+
+	return json_get(json_get(resources, "requests"), resource) != NULL ||
+	       json_get(json_get(resources, "limits"), resource) != NULL;
 }
 
 static bool runs_as(const struct json_node *node, int64_t uid)

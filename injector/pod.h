@@ -42,6 +42,8 @@ const struct json_node *container_variable(const struct json_node *container, co
 
 /* Requests equal limits in every container, so that the kubelet evicts it last. */
 bool pod_is_guaranteed(const struct json_node *pod);
+/* Whether the pod has been given an amount of this as a whole, which its containers then share. */
+bool pod_shares(const struct json_node *pod, const char *resource);
 
 /* Does anything in the pod run as that user? */
 bool pod_uses_uid(const struct json_node *pod, int64_t uid);
