@@ -187,8 +187,9 @@ static struct json_node *find_variable(struct json_node *env, const char *name)
 	return item;
 }
 
-/* A literal that stands for a secret becomes it where it stands. */
-static void put_file_variable(struct build *build, struct json_node *env,
+/* A literal that stands for a secret becomes it where it stands. Others come first, so that the
+ * container's own variables can be made of them: postgres://app:$(DB_PASSWORD)@db. */
+static void put_file_variable(struct build *build, struct json_node *env, size_t *position,
 			      const struct wish_variable *variable)
 {
 	struct json_edit *edit = build->edit;
@@ -197,7 +198,7 @@ static void put_file_variable(struct build *build, struct json_node *env,
 	if (item == NULL) {
 		item = json_new(edit, JSON_IS_MAP);
 		json_put_string(edit, item, "name", variable->name);
-		json_append(env, item);
+		json_insert(env, (*position)++, item);
 	}
 	json_open(edit, item);
 	json_remove(item, json_get(item, "value"));
@@ -212,6 +213,7 @@ static void put_variables(struct build *build, const struct plan_target *target,
 			  struct json_node *container)
 {
 	struct json_node *env;
+	size_t position = 0;
 
 	for (const struct wish_variable *variable = build->plan->wish->variables; variable != NULL;
 	     variable = variable->next) {
@@ -219,7 +221,7 @@ static void put_variables(struct build *build, const struct plan_target *target,
 			continue;
 		env = json_open_member(build->edit, container, "env", JSON_IS_LIST);
 		if (build->plan->env_files)
-			put_file_variable(build, env, variable);
+			put_file_variable(build, env, &position, variable);
 		else
 			json_remove(env, find_variable(env, variable->name));
 	}

@@ -195,19 +195,28 @@ static int check_kind(const struct mutate_request *request, const struct dialect
 	return 0;
 }
 
+static bool was_injected(const struct json_node *pod, const struct dialect *dialect)
+{
+	const char *status = json_string(json_get(pod_annotations(pod), dialect->status));
+
+	return status != NULL && strcmp(status, STATUS_INJECTED) == 0;
+}
+
 static int check_size(const struct mutate_request *request, const struct dialect *dialect,
 		      struct mutation *mutation)
 {
+	/* What we add is no reason to refuse the pod when an API server asks again. */
+	size_t ours = was_injected(request->pod, dialect) ? WISH_OURS_MAX : 0;
 	size_t containers = pod_containers(request->pod, true)->count +
 			    pod_containers(request->pod, false)->count;
 	char why[80];
 
-	if (pod_annotations(request->pod)->count > WISH_ANNOTATIONS_MAX) {
+	if (pod_annotations(request->pod)->count > WISH_ANNOTATIONS_MAX + ours) {
 		(void)snprintf(why, sizeof(why), "more than %d annotations: remove some",
 			       WISH_ANNOTATIONS_MAX);
 		return refuse(mutation, REASON_ANNOTATION, dialect->inject, why);
 	}
-	if (containers > WISH_CONTAINERS_MAX) {
+	if (containers > WISH_CONTAINERS_MAX + ours) {
 		(void)snprintf(why, sizeof(why), "more than %d containers: make several pods",
 			       WISH_CONTAINERS_MAX);
 		return refuse(mutation, REASON_CONTAINER, dialect->inject, why);
@@ -275,13 +284,6 @@ static void warn_of_own(const struct wish *wish, const struct json_node *annotat
 }
 
 /* ---- a pod that was injected before ---- */
-
-static bool was_injected(const struct json_node *pod, const struct dialect *dialect)
-{
-	const char *status = json_string(json_get(pod_annotations(pod), dialect->status));
-
-	return status != NULL && strcmp(status, STATUS_INJECTED) == 0;
-}
 
 /* Whatever is wrong with it now was said when it was injected. */
 static int complete(struct wish *wish, const struct mutate_request *request)

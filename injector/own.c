@@ -341,7 +341,8 @@ static int resolve(struct wish *wish, struct wish_variable *variable)
 		return wish_check_line(wish, variable->field);
 	}
 	len = strcspn(reference, ".#");
-	if (wish_find_secret(wish, reference) != NULL || reference[len] == '\0')
+	if (wish_find_secret(wish, reference) != NULL || len == 0 || reference[len] == '\0' ||
+	    strchr(".#", reference[strlen(reference) - 1]) != NULL)
 		return wish_refuse(wish, REASON_ANNOTATION,
 				   "'%.80s' names no field: write it as NAME.FIELD, as db.password",
 				   reference);

@@ -154,6 +154,11 @@ int wish_add_variable(struct wish *wish, const char *name, const char *secret, c
 			return wish_refuse(wish, REASON_CONFLICT,
 					   "the variable %.120s is asked for twice: keep one",
 					   name);
+	if (strlen(name) > WISH_VARIABLE_NAME_MAX)
+		return wish_refuse(
+			wish, REASON_ANNOTATION,
+			"the name of variable %.40s… is longer than %d bytes: shorten it", name,
+			WISH_VARIABLE_NAME_MAX);
 	if (wish->variable_count == WISH_VARIABLES_MAX)
 		return wish_refuse(wish, REASON_ANNOTATION,
 				   "more than %d variables: give the pod fewer",

@@ -32,7 +32,9 @@ enum {
 	WISH_SECRETS_MAX = 1000,
 	WISH_VARIABLES_MAX = 1000,
 	WISH_ANNOTATIONS_MAX = 4000,
-	WISH_CONTAINERS_MAX = 100, /* init containers too */
+	WISH_VARIABLE_NAME_MAX = 128, /* a kubelet's, of a variable from a file */
+	WISH_CONTAINERS_MAX = 100,    /* init containers too */
+	WISH_OURS_MAX = 3,	      /* containers or annotations that we add */
 };
 
 #define STATUS_INJECTED "injected"

@@ -116,6 +116,35 @@ def test_variables_by_the_kubelet(hooked):
     assert made["spec"]["containers"][0]["command"] == ["/bin/app"]
 
 
+def test_the_containers_own_variables_can_be_made_of_them(hooked):
+    """A kubelet expands $(NAME) of those that stand before."""
+    own = [{"name": "URL", "value": "postgres://app:$(DB_PASSWORD)@db"}]
+    container = {"name": "app", "image": "x", "env": own}
+    made = hooked.create(
+        {**INJECT, "secrets-agent/env.DB_PASSWORD": "db.password", "secrets-agent/env.API_KEY": "db.key"},
+        containers=[container],
+    )
+    assert [item["name"] for item in made["spec"]["containers"][0]["env"]] == ["API_KEY", "DB_PASSWORD", "URL"]
+
+
+@pytest.mark.parametrize("whole", [{}, {"limits": {"cpu": "1", "memory": "1Gi"}}])
+def test_a_pod_whose_containers_have_all_of_what_it_has_as_a_whole(hooked, whole):
+    """The API server refuses containers that together ask for more than their pod has."""
+    all_of_it = {"requests": {"cpu": "1", "memory": "1Gi"}, **whole}
+    made = hooked.create(INJECT, resources=all_of_it, containers=[
+        {"name": "app", "image": "x", "resources": all_of_it}])  # fmt: skip
+    assert made["status"]["qosClass"] == ("Guaranteed" if whole else "Burstable")
+    assert agent_of(made)["resources"] == {}
+
+
+def test_the_most_containers_that_a_pod_may_have(hooked):
+    """The API server asks about a changed pod again, with our container in it."""
+    made = hooked.create(INJECT, containers=[{"name": f"c{i}", "image": "x"} for i in range(100)])
+    assert agent_of(made)
+    assert "more than 100 containers" in hooked.refusal(
+        INJECT, containers=[{"name": f"c{i}", "image": "x"} for i in range(101)])
+
+
 def test_variables_by_the_wrapper(hooked):
     made = hooked.create(
         {**INJECT, "secrets-agent/env.DB_PASSWORD": "db.password", "secrets-agent/env-method": "run"}
