@@ -211,8 +211,21 @@ static bool is_guaranteed(const struct json_node *container, const char *resourc
 	return quantity_equal(limit->text, request->text);
 }
 
+bool pod_shares(const struct json_node *pod, const char *resource)
+{
+	const struct json_node *resources = json_get(json_get(pod, "spec"), "resources");
+
+	return json_get(json_get(resources, "requests"), resource) != NULL ||
+	       json_get(json_get(resources, "limits"), resource) != NULL;
+}
+
 bool pod_is_guaranteed(const struct json_node *pod)
 {
+	const struct json_node *spec = json_get(pod, "spec");
+
+	/* What the pod has as a whole decides alone. */
+	if (pod_shares(pod, "cpu") || pod_shares(pod, "memory"))
+		return is_guaranteed(spec, "cpu") && is_guaranteed(spec, "memory");
 	for (int init = 0; init < 2; init++) {
 		const struct json_node *item = pod_containers(pod, init)->first;
 
@@ -221,14 +234,6 @@ bool pod_is_guaranteed(const struct json_node *pod)
 				return false;
 	}
 	return pod_containers(pod, false)->count > 0;
-}
-
-bool pod_shares(const struct json_node *pod, const char *resource)
-{
-	const struct json_node *resources = json_get(json_get(pod, "spec"), "resources");
-
-	return json_get(json_get(resources, "requests"), resource) != NULL ||
-	       json_get(json_get(resources, "limits"), resource) != NULL;
 }
 
 static bool runs_as(const struct json_node *node, int64_t uid)
