@@ -113,7 +113,8 @@ static const struct option on_change_table[] = {
 	  .type = OPTION_STRINGS,
 	  .offset = offsetof(struct files_options, on_change.exec) -
 		    offsetof(struct files_options, on_change),
-	  .help = "A program and its arguments to run instead; no shell reads it." },
+	  .help = "A program and its arguments to run instead; no shell reads it. Run by `agent "
+		  "serve`, one at a time; not with --once." },
 	{ 0 },
 };
 
