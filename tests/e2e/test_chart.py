@@ -83,6 +83,7 @@ def test_values_that_cannot_be_meant_are_refused(helm, setting, word):
         ("webhook.match=label",),
         ("certificate.mode=files", "certificate.secretName=webhook-tls"),
         ("runAsUser=null", "networkPolicy.enabled=false", "podDisruptionBudget.enabled=false"),
+        ("dashboard.enabled=true",),
     ],
 )
 def test_the_api_server_knows_every_field(kube, helm, settings):
