@@ -226,11 +226,13 @@ image: static ## pack the static programs into $(BUILD)/agent-image.tar and $(BU
 	@deploy/image $(BUILD)/static/injector/injector injector $(VERSION) $(BUILD)/injector-image.tar
 
 .PHONY: soak
-soak: servers $(FAULT_PROGRAMS) $(BUILD)/agent/agent ## the random tests at length: 20 000 kills, 2 000 documents
+soak: servers $(FAULT_PROGRAMS) program ## the random tests at length: 20 000 kills, 2 000 documents, 200 rotations
 	@FAULT_PROGRAMS=$(abspath $(BUILD)/tests/fault) PUBLISH_KILLS=20000 \
 		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/fault
 	@AGENT_BIN=$(abspath $(BUILD)/agent/agent) SOPS_BIN=$${SOPS_BIN:-$(CACHE)/servers/sops} SOPS_DOCUMENTS=2000 \
 		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e/test_sops_random.py
+	@INJECTOR_BIN=$(abspath $(BUILD)/injector/injector) KUBE_BIN=$${KUBE_BIN:-$(CACHE)/kube} ROTATIONS=200 \
+		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e/test_kube_authority.py::test_no_handshake_fails_while_authorities_change
 
 .PHONY: bench run-bench
 bench: servers image ## measure against OpenBao's agent and sops; writes docs/benchmarks.md and its plot
