@@ -158,16 +158,18 @@ static int open_file(const char *file, struct error *err)
 	return -1;
 }
 
-/* Who waits says so: the other may be an editor that somebody left open. */
-static int wait_for_lock(int fd, const char *file, struct error *err)
+/* Who waits says so, once: the other may be an editor that somebody left open. */
+static int wait_for_lock(int fd, const char *file, bool *said, struct error *err)
 {
 	int locked = flock(fd, LOCK_EX | LOCK_NB);
 
 	if (locked < 0 && errno == EWOULDBLOCK) {
-		(void)fprintf(stderr,
-			      "agent: %s is being changed by another `agent secrets`; waiting for "
-			      "its end\n",
-			      file);
+		if (!*said)
+			(void)fprintf(stderr,
+				      "agent: %s is being changed by another `agent secrets`; "
+				      "waiting for its end\n",
+				      file);
+		*said = true;
 		do
 			locked = flock(fd, LOCK_EX);
 		while (locked < 0 && errno == EINTR);
@@ -179,11 +181,13 @@ static int wait_for_lock(int fd, const char *file, struct error *err)
  * the name. */
 static int lock_file(const char *file, struct error *err)
 {
+	bool said = false;
+
 	for (;;) {
 		AUTO(closep) int fd = open_file(file, err);
 		struct stat mine, named;
 
-		if (fd < 0 || wait_for_lock(fd, file, err) < 0)
+		if (fd < 0 || wait_for_lock(fd, file, &said, err) < 0)
 			return -1;
 		if (fstat(fd, &mine) < 0)
 			return error_errno(err, errno, "%s", file);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The encrypted file under `agent secrets`: editors that misbehave, kills, several at once, odd places, large values."""
+import fcntl
 import os
 import pty
 import re
@@ -118,6 +119,34 @@ def traced(desk, *options):
     )
     calls = re.findall(r"^\d+ +(\w+)\((.*)", (desk.folder / "trace").read_text(), re.MULTILINE)
     return done.returncode, calls
+
+
+def somebody_waits_for(file):
+    return any(
+        line.split()[1] == "->" and line.split()[6].endswith(f":{file.stat().st_ino}")
+        for line in open("/proc/locks")
+    )
+
+
+def test_who_waits_for_several_writers_says_it_once(desk):
+    file = desk.folder / FILE
+    with open(file) as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        writer = subprocess.Popen(
+            [AGENT, "secrets", "set", "other", "-f", FILE],
+            cwd=desk.folder, env=desk.env, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        writer.stdin.write(b"new")
+        writer.stdin.close()
+        wait_until(lambda: somebody_waits_for(file))
+        with open(desk.folder / desk.write("next", desk.read(FILE))) as second:
+            fcntl.flock(second, fcntl.LOCK_EX)
+            os.rename(desk.folder / "next", file)
+            fcntl.flock(first, fcntl.LOCK_UN)
+            wait_until(lambda: somebody_waits_for(file))
+    said = writer.stderr.read().decode()
+    assert writer.wait(10) == 0 and said.count("waiting for its end") == 1, said
+    assert desk.agent("secrets", "get", "other", "-f", FILE).stdout == b"new"
 
 
 def test_killed_at_any_call_the_file_is_the_old_or_the_new_one(desk):
