@@ -32,3 +32,10 @@ int source_open(struct source *source, const struct config_backend *config,
 
 /* Cancels what runs. A source that was never opened (zeroed) is allowed. */
 void source_close(struct source *source);
+
+/* No more conversations for now. Without a network there is no limit: what is read together is of
+ * one moment. */
+static inline bool source_is_full(const struct source *source)
+{
+	return source->config->ops->endpoint != NULL && source->runs >= SOURCE_RUNS_MAX;
+}

@@ -368,7 +368,7 @@ int64_t task_tick(struct task *task, struct stamp now)
 	if (task->due_at > now.boot_ms)
 		return deadline_earlier(task->due_at, stale_ends_at(task));
 	/* Whoever waits for a session or for its turn is ticked again when that comes. */
-	if (task->source->runs < SOURCE_RUNS_MAX && session_use(task->source->session))
+	if (!source_is_full(task->source) && session_use(task->source->session))
 		start(task);
 	return task->due_at > now.boot_ms ? deadline_earlier(task->due_at, stale_ends_at(task))
 					  : stale_ends_at(task);

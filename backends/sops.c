@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fetch reads the key file (unless the key came by the environment), then the document, and turns
- * what the path names into fields. Nothing is kept in between but the key of the environment, which
- * lies in the arena.
+ * A fetch needs the document read and decrypted: that is learned once for all who ask together, so
+ * that a hundred secrets of one file cost one reading and come from one moment. It then turns what
+ * its path names into fields. The document is let go of with the last fetch; what stays is the key
+ * of the environment, which lies in the arena.
  */
 #include "backends/sops.h"
 
@@ -37,12 +38,24 @@ struct backend {
 	const struct sops_options *options;
 	char *key_file;	    /* NULL: `key` */
 	struct secret *key; /* the text of SOPS_AGE_KEY */
+
+	struct sops_document *document; /* decrypted; NULL when nobody fetches */
+	struct stamp received;		/* the document */
+	uint64_t readings;		/* that succeeded so far */
+	unsigned fetches;		/* under way */
 };
 
 struct fetch {
 	struct exchange exchange;
 	struct backend *backend;
-	char *path; /* NULL: the whole document */
+	char *path;    /* NULL: the whole document */
+	uint64_t seen; /* readings before it began: a later one is good for it */
+};
+
+/* Learns the document. */
+struct reading {
+	struct exchange exchange;
+	struct backend *backend;
 	struct age_identities keys;
 	enum { ASK_KEYS, READ_KEYS, READ_DOCUMENT } state;
 };
@@ -97,10 +110,19 @@ static int choose_key(struct backend *backend, const struct backend_config *conf
 	return backend->key_file != NULL ? 0 : error_no_memory(err);
 }
 
+static struct sops_document *document_free(struct sops_document *document)
+{
+	if (document != NULL)
+		sops_document_free(document);
+	wipe_free(document);
+	return NULL;
+}
+
 static void sops_close(struct backend *backend)
 {
 	if (backend == NULL)
 		return;
+	backend->document = document_free(backend->document);
 	free(backend->key_file);
 	(void)secret_unref(backend->key);
 	free(backend);
@@ -138,11 +160,12 @@ static const char *sops_reads(const struct backend *backend, size_t i)
 	return backend->key_file;
 }
 
-/* --- fetching --- */
+/* --- reading the document --- */
 
-static enum exchange_next ask_file(struct fetch *fetch, const char *path, size_t max, bool secret)
+static enum exchange_next ask_file(struct reading *reading, const char *path, size_t max,
+				   bool secret)
 {
-	struct request *request = &fetch->exchange.request;
+	struct request *request = &reading->exchange.request;
 
 	request_reset(request);
 	request->kind = REQUEST_FILE;
@@ -152,11 +175,95 @@ static enum exchange_next ask_file(struct fetch *fetch, const char *path, size_t
 	return EXCHANGE_SEND;
 }
 
-static enum exchange_next ask_document(struct fetch *fetch)
+static enum exchange_next ask_keys(struct reading *reading)
 {
-	fetch->state = READ_DOCUMENT;
-	return ask_file(fetch, fetch->backend->options->file, SOPS_DOCUMENT_MAX, false);
+	reading->state = READ_KEYS;
+	(void)ask_file(reading, reading->backend->key_file, KEY_FILE_MAX, true);
+	reading->exchange.request.file_remedy = SOPS_KEY_REMEDY;
+	return EXCHANGE_SEND;
 }
+
+static enum exchange_next ask_document(struct reading *reading)
+{
+	reading->state = READ_DOCUMENT;
+	return ask_file(reading, reading->backend->options->file, SOPS_DOCUMENT_MAX, false);
+}
+
+/* The document in hand stays where the new one cannot be opened. */
+static int read_document(struct reading *reading, const struct reply *reply, struct error *err)
+{
+	struct backend *backend = reading->backend;
+	const char *file = backend->options->file;
+	struct sops_document *document = wipe_calloc(1, sizeof(*document));
+
+	if (document == NULL)
+		return error_no_memory(err);
+	if (sops_document_open(document, sops_format_of(file), reply->body, reply->len, file,
+			       &reading->keys, err) < 0) {
+		document = document_free(document);
+		return -1;
+	}
+	(void)document_free(backend->document);
+	backend->document = document;
+	backend->received = reply->received;
+	backend->readings++;
+	if (backend->fetches == 0)
+		backend->document = document_free(backend->document);
+	return 0;
+}
+
+static enum exchange_next reading_step(struct exchange *x, const struct reply *reply,
+				       struct error *err)
+{
+	struct reading *reading = CONTAINER_OF(x, struct reading, exchange);
+	const struct secret *key = reading->backend->key;
+	int status;
+
+	switch (reading->state) {
+	case ASK_KEYS:
+		if (key == NULL)
+			return ask_keys(reading);
+		status = age_identities_read(&reading->keys, (const char *)secret_bytes(key),
+					     secret_len(key), "$SOPS_AGE_KEY", err);
+		return status < 0 ? EXCHANGE_FAILED : ask_document(reading);
+	case READ_KEYS:
+		status = age_identities_read(&reading->keys, reply->body, reply->len,
+					     reading->backend->key_file, err);
+		return status < 0 ? EXCHANGE_FAILED : ask_document(reading);
+	case READ_DOCUMENT:
+	default:
+		return read_document(reading, reply, err) < 0 ? EXCHANGE_FAILED : EXCHANGE_DONE;
+	}
+}
+
+static void reading_free(struct exchange *x)
+{
+	struct reading *reading = CONTAINER_OF(x, struct reading, exchange);
+
+	age_identities_free(&reading->keys);
+	free(reading);
+}
+
+static const struct exchange_ops reading_ops = { .step = reading_step, .free = reading_free };
+
+/* There is one fact: the document. */
+static struct exchange *sops_need(struct backend *backend, const struct secret_version *session,
+				  const char *key, struct error *err)
+{
+	struct reading *reading = calloc(1, sizeof(*reading));
+
+	(void)session;
+	(void)key;
+	if (reading == NULL) {
+		(void)error_no_memory(err);
+		return NULL;
+	}
+	reading->exchange = (struct exchange){ .ops = &reading_ops, .request = REQUEST_INIT };
+	reading->backend = backend;
+	return &reading->exchange;
+}
+
+/* --- fetching --- */
 
 static int add_fields(struct secret_version *version, const struct sops_node *node,
 		      struct buf *name, struct error *err);
@@ -212,28 +319,23 @@ static const char *last_component(const struct sops_node *node, const char *path
 	return node->key != NULL ? node->key : dot != NULL ? dot + 1 : path;
 }
 
-static int read_document(struct fetch *fetch, const struct reply *reply, struct error *err)
+static int read_fields(struct fetch *fetch, struct error *err)
 {
-	AUTO(sops_document_free) struct sops_document document = { .file = NULL };
+	const struct backend *backend = fetch->backend;
 	AUTO(secret_version_unrefp) struct secret_version *version = NULL;
 	AUTO(buf_deinit) struct buf name = BUF_INIT(PATH_MAX_BYTES);
-	const char *file = fetch->backend->options->file;
-	const struct sops_node *node;
+	const struct sops_node *node = sops_document_find(backend->document, fetch->path, err);
 	int status;
 
-	if (sops_document_open(&document, sops_format_of(file), reply->body, reply->len, file,
-			       &fetch->keys, err) < 0)
-		return -1;
-	node = sops_document_find(&document, fetch->path, err);
 	version = node != NULL ? secret_version_new(err) : NULL;
 	if (version == NULL)
 		return -1;
-	version->fetched = reply->received;
+	version->fetched = backend->received;
 	status = sops_is_scalar(node)
 			 ? add_field(version, node, last_component(node, fetch->path), err)
 			 : add_fields(version, node, &name, err);
 	if (status < 0)
-		return error_wrap(err, "%s", file);
+		return error_wrap(err, "%s", backend->options->file);
 	secret_version_identify(version);
 	fetch->exchange.result = STEAL(version);
 	return 0;
@@ -243,35 +345,22 @@ static enum exchange_next fetch_step(struct exchange *x, const struct reply *rep
 				     struct error *err)
 {
 	struct fetch *fetch = CONTAINER_OF(x, struct fetch, exchange);
-	struct backend *backend = fetch->backend;
-	int status;
 
-	switch (fetch->state) {
-	case ASK_KEYS:
-		if (backend->key == NULL) {
-			fetch->state = READ_KEYS;
-			(void)ask_file(fetch, backend->key_file, KEY_FILE_MAX, true);
-			fetch->exchange.request.file_remedy = SOPS_KEY_REMEDY;
-			return EXCHANGE_SEND;
-		}
-		status = age_identities_read(&fetch->keys, (const char *)secret_bytes(backend->key),
-					     secret_len(backend->key), "$SOPS_AGE_KEY", err);
-		return status < 0 ? EXCHANGE_FAILED : ask_document(fetch);
-	case READ_KEYS:
-		status = age_identities_read(&fetch->keys, reply->body, reply->len,
-					     backend->key_file, err);
-		return status < 0 ? EXCHANGE_FAILED : ask_document(fetch);
-	case READ_DOCUMENT:
-	default:
-		return read_document(fetch, reply, err) < 0 ? EXCHANGE_FAILED : EXCHANGE_DONE;
+	(void)reply;
+	if (fetch->backend->readings == fetch->seen) {
+		(void)snprintf(x->need, sizeof(x->need), "document");
+		return EXCHANGE_NEED;
 	}
+	return read_fields(fetch, err) < 0 ? EXCHANGE_FAILED : EXCHANGE_DONE;
 }
 
 static void fetch_free(struct exchange *x)
 {
 	struct fetch *fetch = CONTAINER_OF(x, struct fetch, exchange);
+	struct backend *backend = fetch->backend;
 
-	age_identities_free(&fetch->keys);
+	if (--backend->fetches == 0)
+		backend->document = document_free(backend->document);
 	free(fetch->path);
 	free(fetch);
 }
@@ -290,6 +379,8 @@ static struct exchange *sops_fetch(struct backend *backend, const struct secret_
 	}
 	fetch->exchange = (struct exchange){ .ops = &fetch_ops, .request = REQUEST_INIT };
 	fetch->backend = backend;
+	fetch->seen = backend->readings;
+	backend->fetches++;
 	if (spec->path != NULL && (fetch->path = strdup(spec->path)) == NULL) {
 		(void)error_no_memory(err);
 		(void)exchange_free(&fetch->exchange);
@@ -307,4 +398,5 @@ const struct backend_ops sops_backend = {
 	.watched_file = sops_watched_file,
 	.reads = sops_reads,
 	.fetch = sops_fetch,
+	.need = sops_need,
 };

@@ -72,16 +72,14 @@ static struct secret *key_in_environment(void *environment, const char *name)
 static char file_name[] = "secrets.enc.yaml", key_name[] = "/keys.txt";
 static struct sops_options options = { .file = file_name, .age_key_file = key_name };
 
-/* Plays the whole conversation; the version or NULL with the error. */
-static struct secret_version *fetch(environment_lookup_fn *lookup, const char *path,
-				    const char *text, struct error *err)
+static unsigned documents_read;
+
+/* Plays the conversation in which the backend learns the document. */
+static enum exchange_next learn(struct backend *backend, const char *key, const char *text,
+				struct error *err)
 {
-	struct backend_config config = { .name = "local", .options = &options, .lookup = lookup };
-	struct backend *backend = sops_backend.open(&config, err);
-	struct secret_spec spec = { .path = path != NULL ? strdup(path) : NULL };
-	struct exchange *x = sops_backend.fetch(backend, NULL, &spec, err);
+	struct exchange *x = sops_backend.need(backend, NULL, key, err);
 	enum exchange_next next = x->ops->step(x, NULL, err);
-	struct secret_version *version = NULL;
 
 	while (next == EXCHANGE_SEND) {
 		bool keys = strcmp(buf_string(&x->request.path), key_name) == 0;
@@ -92,13 +90,53 @@ static struct secret_version *fetch(environment_lookup_fn *lookup, const char *p
 
 		cr_expect_eq(x->request.kind, REQUEST_FILE);
 		cr_expect_eq(x->request.file_secret, keys);
+		documents_read += !keys;
 		next = x->ops->step(x, &reply, err);
 	}
+	(void)exchange_free(x);
+	return next;
+}
+
+static struct exchange *begin(struct backend *backend, const char *path, struct error *err)
+{
+	struct secret_spec spec = { .path = path != NULL ? strdup(path) : NULL };
+	struct exchange *x = sops_backend.fetch(backend, NULL, &spec, err);
+
+	free(spec.path);
+	return x;
+}
+
+/* Goes on until there is a version, or NULL with the error. */
+static struct secret_version *end(struct backend *backend, struct exchange *x, const char *text,
+				  struct error *err)
+{
+	enum exchange_next next = x->ops->step(x, NULL, err);
+	struct secret_version *version = NULL;
+
+	while (next == EXCHANGE_NEED)
+		next = learn(backend, x->need, text, err) == EXCHANGE_DONE
+			       ? x->ops->step(x, NULL, err)
+			       : EXCHANGE_FAILED;
 	if (next == EXCHANGE_DONE)
 		version = STEAL(x->result);
 	(void)exchange_free(x);
+	return version;
+}
+
+static struct backend *open_backend(environment_lookup_fn *lookup, struct error *err)
+{
+	struct backend_config config = { .name = "local", .options = &options, .lookup = lookup };
+
+	return sops_backend.open(&config, err);
+}
+
+static struct secret_version *fetch(environment_lookup_fn *lookup, const char *path,
+				    const char *text, struct error *err)
+{
+	struct backend *backend = open_backend(lookup, err);
+	struct secret_version *version = end(backend, begin(backend, path, err), text, err);
+
 	sops_backend.close(backend);
-	free(spec.path);
 	return version;
 }
 
@@ -129,6 +167,53 @@ Test(sops, a_map_gives_its_scalars_as_fields_and_deeper_ones_by_their_way)
 	expect_field(version, "list.0", FIELD_STRING, "a");
 	expect_field(version, "list.1.b", FIELD_STRING, "c");
 	expect_field(version, "plain_unencrypted", FIELD_STRING, "visible");
+}
+
+/* `other` of the first is asked for while `app.db` is: both are of one reading, though the file has
+ * changed since. */
+Test(sops, what_is_asked_for_together_is_read_once_and_what_comes_later_anew)
+{
+	struct error err = ERROR_INIT;
+	struct backend *backend = open_backend(no_environment, &err);
+	struct exchange *first = begin(backend, "app.db", &err);
+	struct exchange *second = begin(backend, "other", &err);
+	struct secret_version *version;
+
+	documents_read = 0;
+	version = end(backend, first, document, &err);
+	cr_assert_not_null(version, "%s", err.text);
+	version = secret_version_unref(version);
+	version = end(backend, second, "no longer a document", &err);
+	cr_assert_not_null(version, "%s", err.text);
+	expect_field(version, "other", FIELD_STRING, "x");
+	version = secret_version_unref(version);
+	cr_expect_eq(documents_read, 1);
+
+	cr_expect_null(end(backend, begin(backend, "other", &err), "no longer a document", &err));
+	cr_expect_eq(documents_read, 2);
+	sops_backend.close(backend);
+}
+
+Test(sops, whoever_asks_after_the_reading_gets_one_of_its_own)
+{
+	struct error err = ERROR_INIT;
+	struct backend *backend = open_backend(no_environment, &err);
+	struct exchange *early = begin(backend, "app.db", &err), *late;
+	struct secret_version *version;
+
+	documents_read = 0;
+	cr_expect_eq(early->ops->step(early, NULL, &err), EXCHANGE_NEED);
+	cr_expect_eq(learn(backend, early->need, document, &err), EXCHANGE_DONE);
+	late = begin(backend, "other", &err);
+	cr_expect_eq(late->ops->step(late, NULL, &err), EXCHANGE_NEED);
+	/* A file that is broken by now takes nothing from those who have theirs. */
+	cr_expect_eq(learn(backend, late->need, "sops: broken", &err), EXCHANGE_FAILED);
+	(void)exchange_free(late);
+	version = end(backend, early, document, &err);
+	cr_expect_not_null(version, "%s", err.text);
+	version = secret_version_unref(version);
+	cr_expect_eq(documents_read, 2);
+	sops_backend.close(backend);
 }
 
 Test(sops, a_path_that_names_a_scalar_gives_one_field)
