@@ -176,25 +176,27 @@ static bool answer_ready(void *context, struct buf *reason)
 
 /* ---- life ---- */
 
-static int open_metrics(struct broker_views *views, struct broker_views *old, struct error *err)
+static bool keeps_metrics(const struct broker_views *views, const struct broker_views *old)
+{
+	return views->config->metrics_listen != NULL && old != NULL && old->metrics != NULL &&
+	       strcmp(old->config->metrics_listen, views->config->metrics_listen) == 0;
+}
+
+static int open_metrics(struct broker_views *views, const struct broker_views *old,
+			struct error *err)
 {
 	const struct broker_setup *setup = views->setup;
 	const char *address = views->config->metrics_listen;
 
-	if (address == NULL)
+	if (address == NULL || keeps_metrics(views, old))
 		return 0;
-	if (old != NULL && old->metrics != NULL &&
-	    strcmp(old->config->metrics_listen, address) == 0) {
-		views->metrics = STEAL(old->metrics);
-		metrics_listener_use(views->metrics, &views->answers);
-		return 0;
-	}
 	views->metrics =
 		metrics_listener_new(setup->loop, setup->clock, address, &views->answers, err);
 	return views->metrics != NULL ? 0 : -1;
 }
 
-/* Nothing may fail after the metrics are taken over. */
+/* Sockets take their names from whoever has them, so what can fail otherwise comes before. Nothing
+ * may fail after the metrics are taken over. */
 static int open_views(struct broker_views *views, struct broker_views *old, struct error *err)
 {
 	const struct broker_setup *setup = views->setup;
@@ -205,6 +207,8 @@ static int open_views(struct broker_views *views, struct broker_views *old, stru
 		if (views->audit == NULL)
 			return -1;
 	}
+	if (open_metrics(views, old, err) < 0)
+		return -1;
 	views->sockets = calloc(config->socket_count + 1, sizeof(struct socket_sink *));
 	if (views->sockets == NULL)
 		return error_no_memory(err);
@@ -216,7 +220,11 @@ static int open_views(struct broker_views *views, struct broker_views *old, stru
 			return -1;
 		views->socket_count++;
 	}
-	return open_metrics(views, old, err);
+	if (keeps_metrics(views, old)) {
+		views->metrics = STEAL(old->metrics);
+		metrics_listener_use(views->metrics, &views->answers);
+	}
+	return 0;
 }
 
 struct broker_views *broker_views_new(const struct store *store, const struct broker *broker,

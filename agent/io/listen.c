@@ -268,6 +268,16 @@ bool listen_is_loopback(const char *address)
 	return split(address, host, &port) == 0 && resolve_loopback(host, port, &to) == 0;
 }
 
+static int listen_failed(const char *address, struct error *err)
+{
+	if (errno == EADDRINUSE)
+		return error_set(err, ERROR_UNAVAILABLE,
+				 "cannot listen on '%.100s': another process does; end it, or name "
+				 "another port",
+				 address);
+	return error_errno(err, errno, "cannot listen on '%.100s'", address);
+}
+
 int listen_loopback(const char *address, char host[LISTEN_HOST_MAX], uint16_t *ret_port,
 		    struct error *err)
 {
@@ -288,7 +298,7 @@ int listen_loopback(const char *address, char host[LISTEN_HOST_MAX], uint16_t *r
 			address);
 	fd = open_stream(&to);
 	if (fd < 0)
-		return error_errno(err, errno, "cannot listen on '%s'", address);
+		return listen_failed(address, err);
 	*ret_port = bound_port(fd);
 	return steal_fd(&fd);
 }
@@ -311,7 +321,7 @@ int listen_tcp(const char *address, uint16_t *ret_port, struct error *err)
 		fd = open_stream(&to);
 	}
 	if (fd < 0)
-		return error_errno(err, errno, "cannot listen on '%s'", address);
+		return listen_failed(address, err);
 	*ret_port = bound_port(fd);
 	return steal_fd(&fd);
 }

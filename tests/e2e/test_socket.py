@@ -171,6 +171,22 @@ def test_two_agents_on_one_path_are_told_of_and_the_older_gets_it_back(serve, ag
             younger.stop(signal.SIGKILL)
 
 
+def test_a_second_agent_that_cannot_start_takes_no_socket_away(serve, agent):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        older = serve()
+        inode = os.stat(older.socket).st_ino
+        config = {**yaml.safe_load(open(older.file)), "metrics": {"listen": f"127.0.0.1:{port}"}}
+        done = subprocess.run(
+            [agent, "serve"], env={**os.environ, "AGENT_CONFIG_YAML": yaml.safe_dump(config)}, cwd=older.folder,
+            capture_output=True, timeout=10, check=False,
+        )
+    assert done.returncode == 69 and b"another process does" in done.stderr, done.stderr
+    assert b"two agents" not in done.stderr and os.stat(older.socket).st_ino == inode
+
+
 def test_a_reload_or_a_stale_socket_is_no_second_agent(serve, agent, tmp_path):
     sidecar = serve()
     sidecar.process.send_signal(signal.SIGHUP)
