@@ -254,6 +254,12 @@ check-docs: program
 		$(BUILD)/injector/injector reference | diff -u docs/injector-reference.md -; } || \
 		{ echo "docs are not current: make docs" >&2; exit 1; }
 
+.PHONY: oracle
+oracle: program ## record anew what the real template engine answers, and compare 250 000 floats with it (needs Go)
+	cd tests/oracle && go run ./unicode >../../agent/template/unicode_tables.inc && \
+		go run . answers . >answers/answers.json
+	tests/oracle/doubles $(abspath $(BUILD)/agent/agent)
+
 .PHONY: manifests
 manifests: servers ## write deploy/install.yaml from the chart
 	@deploy/manifests $(CACHE)/helm >deploy/install.yaml

@@ -330,7 +330,9 @@ static int read_children(struct reader *reader, struct json_node *node, unsigned
 			return fail(reader, reader->at, "expected a comma or the closing bracket");
 		skip_space(reader);
 	}
-	return node->type == JSON_IS_MAP ? refuse_duplicates(reader, node) : 0;
+	return node->type == JSON_IS_MAP && !reader->limits->repeated
+		       ? refuse_duplicates(reader, node)
+		       : 0;
 }
 
 static int read_word(struct reader *reader, struct json_node *node)

@@ -25,6 +25,7 @@ struct json_limits {
 	unsigned depth; /* nesting of lists and maps */
 	unsigned nodes; /* values and keys */
 	size_t bytes;	/* of the text */
+	bool repeated;	/* maps may have a key twice: both are there, in their order */
 };
 
 /* What a reply of a server may be: DESIGN §8. */

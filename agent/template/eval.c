@@ -445,7 +445,9 @@ static int run_function(struct render *render, const struct template_function *f
 	render->err = outer;
 	if (done < 0) {
 		(void)render_fail(render, at, "%s: %s", function->name, inner.text);
-		render->err->code = inner.code;
+		/* A wrong pattern or JSON text is the template's; what a source says is its own. */
+		if (render->refused || inner.code == ERROR_EXHAUSTED)
+			render->err->code = inner.code;
 		return -1;
 	}
 	if (render->values.failed) {

@@ -9,9 +9,9 @@ const struct template_function function_and = { "and", "vv*", NULL };
 const struct template_function function_or = { "or", "vv*", NULL };
 
 static const struct template_function *const families[] = {
-	functions_builtin,
-	functions_compare,
-	functions_secret,
+	functions_builtin, functions_collection, functions_compare, functions_encode,
+	functions_json,	   functions_math,	 functions_parse,   functions_regex,
+	functions_secret,  functions_string,	 functions_time,
 };
 
 static const char needs_consul[] = "it needs Consul";
@@ -61,6 +61,13 @@ static const struct {
 	{ "spew_printf", prints_memory },
 	{ "spew_sdump", prints_memory },
 	{ "spew_sprintf", prints_memory },
+	{ "mergeMap", not_yet },
+	{ "mergeMapWithOverride", not_yet },
+	{ "parseYAML", not_yet },
+	{ "pkiCert", not_yet },
+	{ "toTOML", not_yet },
+	{ "toYAML", not_yet },
+	{ "writeToFile", not_yet },
 	{ "call", "no value of a template is a function" },
 };
 
@@ -128,14 +135,5 @@ const char *function_refusal(const char *name, size_t len)
 			return refusals[i].reason;
 	if (len > strlen("sprig_") && memcmp(name, "sprig_", strlen("sprig_")) == 0)
 		return not_yet;
-	return NULL;
-}
-
-const struct template_function *function_method(const struct value *value, const char *name,
-						size_t len)
-{
-	(void)value;
-	(void)name;
-	(void)len;
 	return NULL;
 }

@@ -38,6 +38,7 @@ const struct template_function *function_method(const struct value *value, const
 extern const struct template_function function_and, function_or;
 
 /* The families; each table ends with a row without a name. */
-extern const struct template_function functions_builtin[], functions_compare[], functions_string[],
-	functions_math[], functions_json[], functions_encode[], functions_secret[],
-	functions_collection[], functions_parse[];
+extern const struct template_function functions_builtin[], functions_collection[],
+	functions_compare[], functions_encode[], functions_json[], functions_math[],
+	functions_parse[], functions_regex[], functions_secret[], functions_string[],
+	functions_time[];

@@ -127,21 +127,37 @@ static bool is_go_real(const char *text)
 	return *digits != '\0' && (!hexadecimal || strpbrk(digits, "pP") != NULL);
 }
 
+static bool is_hexadecimal(const char *text, size_t len)
+{
+	size_t sign = len > 0 && (text[0] == '+' || text[0] == '-') ? 1 : 0;
+
+	return len > sign + 2 && text[sign] == '0' && (text[sign + 1] | 0x20) == 'x';
+}
+
+/* An underscore may also follow the prefix. */
+static bool stands_between_digits(const char *text, size_t len, size_t at, bool hexadecimal)
+{
+	int base = hexadecimal ? 16 : 10;
+
+	return at > 0 && at + 1 < len && digit_of(text[at + 1]) < base &&
+	       (digit_of(text[at - 1]) < base || (hexadecimal && (text[at - 1] | 0x20) == 'x'));
+}
+
 bool number_read_real(const char *text, size_t len, double *ret)
 {
 	char copy[NUMBER_TEXT_MAX];
 	size_t count = 0;
 	char *end;
 	double value;
-	bool prefixed = len > 2 && text[0] == '0' && (text[1] | 0x20) == 'x';
+	bool hexadecimal = is_hexadecimal(text, len);
 
 	if (len == 0 || len >= sizeof(copy))
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		/* Go lets underscores into numbers with a prefix alone. */
-		if (text[i] == '_' && prefixed)
-			continue;
-		copy[count++] = text[i];
+		if (text[i] != '_')
+			copy[count++] = text[i];
+		else if (!stands_between_digits(text, len, i, hexadecimal))
+			return false;
 	}
 	copy[count] = '\0';
 	if (strlen(copy) != count || !is_go_real(copy))

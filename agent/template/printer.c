@@ -554,14 +554,18 @@ static void write_object(struct printer *printer, const struct value *value, uin
 {
 	const struct object *object = value->object;
 
+	if (object == NULL && printer->sharp_v) {
+		printer->problem = "%#v of a nil pointer is not supported";
+		return;
+	}
 	if (object == NULL) {
 		if (verb == 'v')
-			pad_text(printer, printer->sharp_v ? "nil" : "<nil>");
+			pad_text(printer, "<nil>");
 		else
 			write_bad_verb(printer, value, verb);
 		return;
 	}
-	if (depth > 0) {
+	if (depth > 0 || object->type->fields == NULL) {
 		printer->problem = "a pointer cannot be printed";
 		return;
 	}
@@ -643,16 +647,24 @@ static void write_value(struct printer *printer, const struct value *value, uint
 	}
 }
 
-void printer_write(struct printer *printer, const struct value *value, uint32_t verb)
+static void write_type(struct printer *printer, const struct value *value)
 {
 	char room[64];
+	const char *name = type_name(value, room, sizeof(room));
 
+	if (value->type == VALUE_NIL || value->type == VALUE_NONE) {
+		pad_text(printer, "<nil>");
+		return;
+	}
+	pad(printer, name, truncate(printer, name, strlen(name)));
+}
+
+void printer_write(struct printer *printer, const struct value *value, uint32_t verb)
+{
 	if (verb == 'p')
 		printer->problem = "%p is not supported";
-	else if (verb == 'T' && (value->type == VALUE_NIL || value->type == VALUE_NONE))
-		pad_text(printer, "<nil>");
 	else if (verb == 'T')
-		pad_text(printer, type_name(value, room, sizeof(room)));
+		write_type(printer, value);
 	else
 		write_value(printer, value, verb, 0);
 }
