@@ -49,7 +49,7 @@ struct loop_reader *loop_reader_new(struct loop *loop, int fd, loop_reader_fn *r
 				    void *context, struct error *err) MUST_USE;
 struct loop_reader *loop_reader_free(struct loop_reader *reader);
 
-/* Calls `changed` (debounced, within 200 ms; a poll every 10 s stands behind inotify) when the
+/* Calls `changed` (debounced, within 200 ms; a poll every 30 s stands behind inotify) when the
  * named file appears, changes content or is replaced, also by a symlink swap somewhere on its path.
  * The file need not exist. */
 struct loop_watch;

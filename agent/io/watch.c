@@ -16,7 +16,7 @@
 #include "agent/base/wipe.h"
 #include "agent/io/loop_uv.h"
 
-enum { DEBOUNCE_MS = 100, POLL_MS = 10000, PLACES_MAX = 16, LINKS_MAX = 40 };
+enum { DEBOUNCE_MS = 100, POLL_MS = 30000, PLACES_MAX = 16, LINKS_MAX = 40 };
 
 struct identity {
 	int missing; /* errno, 0: it is there and the rest holds */
@@ -234,13 +234,21 @@ static void choose_places(struct loop_watch *watch)
 	watch->count = kept;
 }
 
+/* All watches at the same moment: an idle agent wakes up once for them. */
+static void poll_later(struct loop_watch *watch)
+{
+	uint64_t now = uv_now(watch->timer.loop);
+
+	(void)uv_timer_start(&watch->timer, look, POLL_MS - now % POLL_MS, POLL_MS);
+}
+
 static void look(uv_timer_t *timer)
 {
 	struct loop_watch *watch = CONTAINER_OF(timer, struct loop_watch, timer);
 	struct identity found;
 	bool different;
 
-	(void)uv_timer_start(&watch->timer, look, POLL_MS, POLL_MS);
+	poll_later(watch);
 	choose_places(watch);
 	found = identify(watch->path);
 	different = watch->touched || !same_identity(&found, &watch->identity);
@@ -275,7 +283,7 @@ struct loop_watch *loop_watch_new(struct loop *loop, const char *path, loop_watc
 	watch->changed = changed;
 	watch->context = context;
 	(void)uv_timer_init(loop_uv(loop), &watch->timer);
-	(void)uv_timer_start(&watch->timer, look, POLL_MS, POLL_MS);
+	poll_later(watch);
 	choose_places(watch);
 	watch->identity = identify(watch->path);
 	return watch;
