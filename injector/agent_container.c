@@ -253,6 +253,13 @@ static struct json_node *patched(const struct plan *plan, struct json_node *cont
 	doc = json_doc_read(text, strlen(text), &limits, &err);
 	if (doc != NULL)
 		result = patch_apply(plan->wish->edit, container, json_doc_root(doc), &err);
+	/* What it is called tells a second round that the pod has its agent. */
+	if (result != NULL && (result->type != JSON_IS_MAP ||
+			       strcmp(container_name(result), container_name(container)) != 0)) {
+		result = NULL;
+		(void)error_set(&err, ERROR_INVALID, "what it makes is no container called '%s'",
+				container_name(container));
+	}
 	if (result != NULL)
 		copy = json_detach(plan->wish->edit, result);
 	else

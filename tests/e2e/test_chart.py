@@ -94,6 +94,12 @@ def test_the_api_server_knows_every_field(kube, helm, settings):
     install(kube, documents, dry_run=True)
 
 
+def test_the_budget_of_one_replica_would_keep_its_node_from_being_drained(helm):
+    for replicas, there in ((1, False), (2, True)):
+        kinds = [document["kind"] for document in render(helm, "--set", f"replicas={replicas}")]
+        assert ("PodDisruptionBudget" in kinds) is there
+
+
 def test_its_pods_may_run_where_pods_are_restricted(kube, helm):
     namespace = kube.namespace(labels={"pod-security.kubernetes.io/enforce": "restricted"})
     documents = render(helm, namespace=namespace)
