@@ -15,10 +15,13 @@
 #include <unistd.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/log.h"
 #include "agent/base/text.h"
 
 /* Up to PIPE_BUF a write to a pipe that has room is whole and does not block. */
 enum { NAME_SHOWN = 256, LINE_MAX_BYTES = PIPE_BUF };
+
+enum { TROUBLE_AGAIN_MS = 60 * 1000 };
 
 struct audit {
 	const struct clock *clock;
@@ -27,8 +30,28 @@ struct audit {
 	dev_t device; /* of the file that is open */
 	ino_t inode;
 	uint64_t dropped;
+	bool torn; /* the last line is there in part: without its end */
+	int64_t quiet_until;
 	struct buf line;
 };
+
+/* Trouble is said at most once a minute; the counter says how much of it there is. */
+static void say(struct audit *audit, const char *event, const char *cause)
+{
+	int64_t now = clock_now(audit->clock).boot_ms;
+
+	if (now < audit->quiet_until)
+		return;
+	audit->quiet_until = now + TROUBLE_AGAIN_MS;
+	log_warn(event, LOG_STR("file", audit->path != NULL ? audit->path : "stderr"),
+		 LOG_STR("cause", cause));
+}
+
+static void drop(struct audit *audit, const char *cause)
+{
+	audit->dropped++;
+	say(audit, "audit lines are lost", cause);
+}
 
 /* The file that stands is kept when there can be no new one. */
 static int open_file(struct audit *audit)
@@ -48,6 +71,7 @@ static int open_file(struct audit *audit)
 	if (audit->fd >= 0)
 		(void)close(audit->fd);
 	audit->fd = fd;
+	audit->torn = false;
 	return 0;
 }
 
@@ -60,7 +84,26 @@ static void see_to_file(struct audit *audit)
 	    (lstat(audit->path, &status) == 0 && status.st_dev == audit->device &&
 	     status.st_ino == audit->inode))
 		return;
-	(void)open_file(audit);
+	if (open_file(audit) < 0)
+		say(audit, "the audit goes on in the file that was renamed or removed",
+		    strerror(errno));
+}
+
+static int cannot_open(const char *target, struct error *err)
+{
+	switch (errno) {
+	case ELOOP:
+		return error_set(err, ERROR_INVALID,
+				 "the audit file '%.180s' is a symbolic link, which is not "
+				 "followed: name the file itself",
+				 target);
+	case ENXIO:
+		return error_set(err, ERROR_INVALID,
+				 "the audit file '%.180s' is a pipe: start who reads it first",
+				 target);
+	default:
+		return error_errno(err, errno, "cannot open the audit file '%.180s'", target);
+	}
 }
 
 struct audit *audit_open(const char *target, const struct clock *clock, struct error *err)
@@ -79,7 +122,7 @@ struct audit *audit_open(const char *target, const struct clock *clock, struct e
 	audit->path = target;
 	audit->fd = -1;
 	if (open_file(audit) < 0) {
-		(void)error_errno(err, errno, "cannot open the audit file '%.200s'", target);
+		(void)cannot_open(target, err);
 		return audit_close(audit);
 	}
 	return audit;
@@ -112,7 +155,10 @@ static void put_name(struct buf *line, const char *key, const char *value)
 
 static void begin(struct audit *audit, const char *event)
 {
+	see_to_file(audit);
 	buf_reset(&audit->line);
+	if (audit->torn)
+		buf_putc(&audit->line, '\n');
 	buf_puts(&audit->line, "{\"time\":\"");
 	text_write_time(&audit->line, clock_now(audit->clock).real_ms);
 	buf_printf(&audit->line, "\",\"event\":\"%s\"", event);
@@ -123,16 +169,19 @@ static void end(struct audit *audit)
 	struct pollfd room = { .events = POLLOUT };
 	ssize_t written;
 
-	see_to_file(audit);
 	room.fd = audit->fd;
 	buf_puts(&audit->line, "}\n");
 	if (audit->line.failed || poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) {
-		audit->dropped++;
+		drop(audit, "nobody takes them");
 		return;
 	}
 	written = write(audit->fd, audit->line.data, audit->line.len);
-	if (written < 0 || (size_t)written < audit->line.len)
-		audit->dropped++;
+	if (written < 0)
+		drop(audit, strerror(errno));
+	else if ((size_t)written < audit->line.len)
+		drop(audit, "written in part");
+	if (written > 0)
+		audit->torn = (size_t)written < audit->line.len;
 }
 
 void audit_read(struct audit *audit, const struct http_peer *peer, const char *secret,

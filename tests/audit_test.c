@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,4 +122,40 @@ Test(audit, drops_and_counts_what_nobody_takes)
 		audit_publish(audit, "db", "7");
 	cr_expect_gt(audit_dropped(audit), 0);
 	cr_expect_lt(audit_dropped(audit), 2000);
+}
+
+/* A limit of the file's size stands for a disk without room: the line that crosses it is cut. */
+Test(audit, parts_a_line_that_was_cut_from_the_next_and_says_what_is_lost_once)
+{
+	const struct rlimit cut = { 150, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY };
+	AUTO(closep) int log = open(old, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	AUTO(closep) int standard = dup(STDERR_FILENO);
+
+	cr_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &cut) == 0);
+	audit_publish(audit, "one", "7");
+	cr_assert_eq(dup2(log, STDERR_FILENO), STDERR_FILENO);
+	audit_publish(audit, "two", "7");
+	audit_publish(audit, "three", "7");
+	cr_assert_eq(dup2(standard, STDERR_FILENO), STDERR_FILENO);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	audit_publish(audit, "four", "7");
+	cr_expect_eq(audit_dropped(audit), 2);
+	cr_expect(strncmp(content(file), LINE("one"), strlen(LINE("one"))) == 0);
+	cr_expect_not_null(strstr(content(file), "\n" LINE("four")), "%s", content(file));
+	cr_expect_not_null(strstr(content(old), "audit lines are lost"), "%s", content(old));
+	cr_expect_null(strstr(strstr(content(old), "audit lines") + 1, "audit lines"));
+}
+
+Test(audit, names_what_cannot_be_its_file)
+{
+	char link[96];
+
+	(void)snprintf(link, sizeof(link), "%s", old);
+	cr_assert_eq(symlink(file, link), 0);
+	cr_expect_null(audit_open(link, &fake_clock, &err));
+	cr_expect_not_null(strstr(err.text, "a symbolic link, which is not followed"), "%s",
+			   err.text);
+	cr_assert(unlink(link) == 0 && mkfifo(link, 0600) == 0);
+	cr_expect_null(audit_open(link, &fake_clock, &err));
+	cr_expect_not_null(strstr(err.text, "start who reads it first"), "%s", err.text);
 }
