@@ -66,6 +66,7 @@ struct injector_config {
 	bool strict;	    /* in doubt refuse, instead of leaving the pod as it is */
 	int native_sidecar; /* enum injector_switch */
 	int env_files;	    /* enum injector_switch: variables through the kubelet */
+	bool events;	    /* owners of pods are told of refusals and warnings */
 	char *own_namespace;
 	struct strings system_namespaces;
 	struct profile *profiles;

@@ -61,6 +61,8 @@ const struct option injector_table[] = {
 	    .help = "Variables through the kubelet (`fileKeyRef`), without a wrapper; `auto`: "
 		    "where "
 		    "server and kubelets are at least 1.35."),
+	ROW("events", OPTION_BOOL, injector_config, events, .fallback = "true",
+	    .help = "Events on the owners of pods that were refused or warned about."),
 	ROW("own_namespace", OPTION_STRING, injector_config, own_namespace,
 	    .help = "The injector's own namespace: its pods are left alone."),
 	ROW("system_namespaces", OPTION_STRINGS, injector_config, system_namespaces,

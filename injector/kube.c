@@ -117,6 +117,9 @@ int kube_send(struct kube *kube, const struct request *request, struct kube_call
 	AUTO(buf_deinit) struct buf headers = BUF_INIT(REQUEST_HEAD_MAX);
 	struct request sent = *request; /* its buffers stay the caller's */
 
+	if (buf_check(&request->path, "the request's path", err) < 0 ||
+	    buf_check(&request->body, "the request's body", err) < 0)
+		return -1;
 	if (keep_pool(kube, err) < 0 || put_token(kube, &headers, err) < 0)
 		return error_wrap(err, "the API server");
 	buf_puts(&headers, buf_string(&request->headers));

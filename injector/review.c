@@ -146,6 +146,24 @@ static void doubt(const struct injector_config *config, struct mutation *mutatio
 		mutation_warn(mutation, "%s", mutation->text);
 }
 
+/* Of many warnings, the first: whoever was given an answer has seen them all. */
+static void read_text(const struct mutation *mutation, struct review_outcome *outcome)
+{
+	const struct strings *warnings = &mutation->warnings;
+	size_t len = 0;
+
+	(void)snprintf(outcome->text, sizeof(outcome->text), "%s", mutation->text);
+	for (size_t i = 0; mutation->verdict != MUTATE_REFUSE && i < warnings->count; i++) {
+		size_t left = sizeof(outcome->text) - len;
+		int wrote = snprintf(outcome->text + len, left, "%s%s", i > 0 ? "; " : "",
+				     warnings->items[i]);
+
+		if (wrote < 0 || (size_t)wrote >= left)
+			break;
+		len += (size_t)wrote;
+	}
+}
+
 static void write_warnings(struct buf *answer, const struct strings *warnings)
 {
 	if (warnings->count == 0)
@@ -238,6 +256,6 @@ int review_answer(const struct injector_config *config, const struct cluster_ver
 	outcome->reason = mutation.reason;
 	(void)snprintf(outcome->profile, sizeof(outcome->profile), "%s",
 		       mutation.profile != NULL ? mutation.profile : "");
-	memcpy(outcome->text, mutation.text, sizeof(outcome->text));
+	read_text(&mutation, outcome);
 	return 0;
 }

@@ -13,6 +13,7 @@
 
 #define REVIEW_NAMESPACE_MAX 64	 /* a label of DNS, with its NUL */
 #define REVIEW_NAME_MAX	     254 /* a name of DNS, with its NUL */
+#define REVIEW_TEXT_MAX	     1000
 
 struct review_owner {
 	char api_version[REVIEW_NAME_MAX];
@@ -30,7 +31,7 @@ struct review_outcome {
 	char pod[REVIEW_NAME_MAX]; /* its name, else its generateName */
 	struct review_owner owner; /* the controller that made the pod */
 	char profile[REVIEW_NAME_MAX];
-	char text[MUTATE_TEXT_MAX]; /* of a refusal */
+	char text[REVIEW_TEXT_MAX]; /* of a refusal, else its warnings; "": all is well */
 };
 
 /* Appends the answer. -1 when the bytes are no AdmissionReview v1 (ERROR_PROTOCOL or

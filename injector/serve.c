@@ -17,6 +17,7 @@
 #include "agent/io/seccomp.h"
 #include "agent/io/tls_identity.h"
 #include "certs/trust.h"
+#include "injector/event_sender.h"
 #include "injector/watcher.h"
 #include "injector/webhook.h"
 
@@ -31,6 +32,7 @@ struct serve {
 	struct kube *kube; /* NULL: none */
 	struct certificate *certificate;
 	struct watcher *watcher;
+	struct event_sender *events; /* NULL: none */
 	struct https_server *server;
 	struct loop_signal *signals[SIGNALS];
 	struct loop_watch *config_watch;
@@ -85,9 +87,11 @@ static struct trust *read_clients(const char *file, struct error *err)
 
 static void decided(void *context, const struct review_outcome *outcome)
 {
+	struct serve *serve = context;
 	enum log_level level = outcome->verdict == MUTATE_SKIP ? LOG_DEBUG : LOG_INFO;
 
-	(void)context;
+	if (serve->config->events)
+		event_sender_add(serve->events, outcome);
 	log_event(level, mutate_verdict_name(outcome->verdict),
 		  LOG_STR("namespace", outcome->namespace), LOG_STR("pod", outcome->pod),
 		  LOG_STR("profile", outcome->profile),
@@ -106,6 +110,8 @@ static void stop_listening(struct serve *serve)
 	/* It tells those who wait for a reply that there will be none. */
 	serve->kube = kube_free(serve->kube);
 	serve->watcher = watcher_free(serve->watcher);
+	serve->webhook.events = NULL;
+	serve->events = event_sender_free(serve->events);
 	serve->webhook.unready = "ending";
 	serve->webhook.certificate = NULL;
 	serve->certificate = certificate_free(serve->certificate);
@@ -177,6 +183,10 @@ static int open_kube(struct serve *serve, struct error *err)
 		return 0;
 	serve->kube = kube_new(serve->loop, clock_system(), &request->kube, err);
 	if (serve->kube == NULL)
+		return -1;
+	serve->events = event_sender_new(serve->loop, clock_system(), serve->kube, err);
+	serve->webhook.events = serve->events;
+	if (serve->events == NULL)
 		return -1;
 	if (kube_version_is_known(request->versions.server))
 		return 0;
@@ -267,6 +277,7 @@ int serve_run(const struct serve_request *request, struct injector_config *confi
 	serve.webhook.config = config;
 	serve.webhook.versions = request->versions;
 	serve.webhook.decided = decided;
+	serve.webhook.context = &serve;
 	if (harden_early(err) == 0 && start(&serve, err) == 0 && harden(request, err) == 0) {
 		log_info("serving", LOG_NUM("port", https_server_port(serve.server)),
 			 LOG_NUM("profiles", (int64_t)config->profile_count));

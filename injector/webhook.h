@@ -9,6 +9,7 @@
 #include "agent/base/metrics.h"
 #include "agent/io/https_server.h"
 #include "injector/certificate.h"
+#include "injector/event_sender.h"
 #include "injector/review.h"
 
 struct webhook {
@@ -16,6 +17,7 @@ struct webhook {
 	struct cluster_versions versions;
 	const struct https_server *server;     /* for /metrics; NULL: none */
 	const struct certificate *certificate; /* NULL: `unready` says why */
+	const struct event_sender *events;     /* for /metrics; NULL: none */
 	const char *unready;	  /* why /ready says no; NULL: it says what the certificate says */
 	uint64_t configs_refused; /* changes of the file that could not be used */
 

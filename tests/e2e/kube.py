@@ -239,10 +239,25 @@ class Kube:
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
-def pod(annotations=None, name="web", **spec):
-    """A pod of one container, with these annotations and further fields of its spec."""
+def replica_set(kube, namespace, name="web-1"):
+    """One that makes no pods, since its controller is not running; what a pod says of it as its owner."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": POD["spec"] | {"restartPolicy": "Always"}}
+    made = kube.call("POST", f"/apis/apps/v1/namespaces/{namespace}/replicasets",
+                     {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": labels}, "template": template}})  # fmt: skip
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": made["metadata"]["uid"], "controller": True}
+
+
+def events_of(kube, namespace, owner):
+    """As `kubectl describe` asks for them."""
+    selector = f"involvedObject.uid={owner['uid']},involvedObject.name={owner['name']},involvedObject.namespace={namespace}"
+    return kube.call("GET", f"/api/v1/namespaces/{namespace}/events?fieldSelector={selector}")["items"]
+
+
+def pod(annotations=None, name="web", owner=None, **spec):
+    """A pod of one container, with these annotations, this owner and further fields of its spec."""
     made = copy.deepcopy(POD)
-    made["metadata"] = {"name": name, "annotations": annotations or {}}
+    made["metadata"] = {"name": name, "annotations": annotations or {}, "ownerReferences": [owner] if owner else []}
     made["spec"].update(spec)
     return made
 

@@ -10,7 +10,7 @@ import yaml
 
 from conftest import real, wait_until
 from injector import INJECTOR, Injector
-from kube import CONFIGURATIONS, PROGRAMS, Refused, pod
+from kube import CONFIGURATIONS, PROGRAMS, Refused, events_of, pod, replica_set
 
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
 CHART = os.path.join(ROOT, "deploy", "chart")
@@ -69,6 +69,7 @@ def test_install_yaml_is_what_the_chart_renders(helm):
         ("certificate.mode=files", "secretName"),
         ("replica=2", "replica"),
         ("config.profiles=null", "profiles"),
+        ("config.events=maybe", "events"),
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(helm, setting, word):
@@ -145,6 +146,7 @@ def test_what_it_installs_is_enough_to_inject(kube, helm, tmp_path):
         annotations = {"secrets-agent/inject": "true", "secrets-agent/role": "web", "secrets-agent/secret.db": "secret/db"}
         made = wait_until(lambda: injected(kube, target, annotations), 10, "the API server to have loaded the bundle")
         assert made["metadata"]["annotations"]["secrets-agent/status"] == "injected"
+        events_reach_the_owner(kube, injector, target)
         assert kube.create(target, pod(name="other"))["spec"].get("initContainers") is None
         assert "secrets-agent/status" not in kube.create(namespace, pod(annotations, "own"))["metadata"]["annotations"]
         bundle = kube.call("GET", f"{CONFIGURATIONS}/{NAME}")["webhooks"][0]["clientConfig"]["caBundle"]
@@ -160,6 +162,25 @@ def test_what_it_installs_is_enough_to_inject(kube, helm, tmp_path):
     finally:
         injector.stop(signal.SIGKILL)
         kube.forget_webhook(NAME)
+
+
+def events_reach_the_owner(kube, injector, namespace):
+    """Whom the chart's role lets it tell: with no right to read any."""
+    owner = replica_set(kube, namespace)
+    with pytest.raises(Refused):
+        kube.create(namespace, pod({"secrets-agent/inject": "perhaps"}, "owned", owner=owner))
+    wait_until(lambda: events_of(kube, namespace, owner), 10, "the Event")
+    assert injector.metric("injector_events_sent_total") == 1
+
+
+def rights_to(documents, resource):
+    rules = [rule for one in documents if one["kind"] == "ClusterRole" for rule in one["rules"]]
+    return [rule["verbs"] for rule in rules if resource in rule["resources"]]
+
+
+def test_rights_to_events_go_with_them(helm):
+    assert rights_to(render(helm), "events") == [["create", "patch"]]
+    assert rights_to(render(helm, "--set", "config.events=false"), "events") == []
 
 
 def upgrade(kube, documents, port):

@@ -370,3 +370,66 @@ Test(review, an_answer_that_does_not_fit_is_an_error)
 	cr_expect_eq(fixture.err.code, ERROR_EXHAUSTED);
 	teardown(&fixture);
 }
+
+/* What is told of a pod that was not refused. */
+Test(review, its_warnings_are_its_text)
+{
+	static const char warned[] = REVIEW(
+		POD_KIND
+		",\"operation\":\"CREATE\",\"namespace\":\"apps\",\"object\":{"
+		"\"metadata\":{\"annotations\":{\"secrets-agent/secret.db\":\"secret/db\"}}}");
+	struct fixture fixture;
+
+	setup_with(&fixture, operator_file);
+	cr_assert_eq(ask(&fixture, warned, strlen(warned)), 0, "%s", fixture.err.text);
+	cr_expect_eq(fixture.outcome.verdict, MUTATE_SKIP);
+	cr_expect_not_null(strstr(fixture.outcome.text, "inject: \"true\" is missing"), "%s",
+			   fixture.outcome.text);
+	cr_assert_eq(ask(&fixture, PLAIN, strlen(PLAIN)), 0, "%s", fixture.err.text);
+	cr_expect_str_eq(fixture.outcome.text, "");
+	teardown(&fixture);
+}
+
+/* Annotations of vault-k8s that mean nothing here. */
+static const char *const ignored[] = {
+	"agent-image",
+	"agent-service-account-token-volume-name",
+	"agent-revoke-grace",
+	"go-max-procs",
+	"auth-min-backoff",
+	"auth-max-backoff",
+	"agent-auto-auth-exit-on-err",
+	"template-config-exit-on-retry-failure",
+	"template-max-connections-per-host",
+	"template-lease-renewal-threshold",
+	"client-max-retries",
+	"client-timeout",
+	"agent-cache-exit-on-err",
+	"agent-enable-quit",
+};
+
+/* Some dozen warnings are longer than what is kept: the first are there, the answer has them all.
+ */
+Test(review, of_many_warnings_the_text_has_the_first)
+{
+	AUTO(buf_deinit) struct buf body = BUF_INIT(1 << 16);
+	struct fixture fixture;
+
+	setup_with(&fixture, operator_file);
+	buf_puts(&body,
+		 "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\","
+		 "\"request\":{\"uid\":\"u-1\"," POD_KIND
+		 ",\"operation\":\"CREATE\",\"namespace\":\"apps\",\"object\":{\"metadata\":{"
+		 "\"annotations\":{\"vault.hashicorp.com/agent-inject\":\"true\","
+		 "\"vault.hashicorp.com/role\":\"web\","
+		 "\"vault.hashicorp.com/agent-inject-secret-db\":\"secret/data/db\"");
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		buf_printf(&body, ",\"vault.hashicorp.com/%s\":\"2\"", ignored[i]);
+	buf_puts(&body, "}},\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"a\"}]}}}}");
+	cr_assert_eq(ask(&fixture, body.data, body.len), 0, "%s", fixture.err.text);
+	cr_expect_eq(fixture.outcome.verdict, MUTATE_INJECT, "%s", fixture.outcome.text);
+	cr_expect_eq(strlen(fixture.outcome.text), REVIEW_TEXT_MAX - 1, "%s", fixture.outcome.text);
+	cr_expect_not_null(strstr(fixture.outcome.text, ignored[0]));
+	cr_expect_not_null(strstr(fixture.outcome.text, "; vault.hashicorp.com/"));
+	teardown(&fixture);
+}
