@@ -318,7 +318,7 @@ static int need_value(const struct target *target, const struct json_node *opera
 
 static int apply_add(struct target *target, const struct json_node *operation)
 {
-	struct json_node *value;
+	struct json_node *value = NULL;
 
 	if (need_value(target, operation, &value) < 0)
 		return -1;
@@ -348,7 +348,7 @@ static int apply_remove(struct target *target, const struct json_node *operation
 static int apply_replace(struct target *target, const struct json_node *operation)
 {
 	AUTO(place_deinit) struct place place = { .token = BUF_INIT(PATH_LENGTH_MAX) };
-	struct json_node *value;
+	struct json_node *value = NULL;
 
 	if (need_value(target, operation, &value) < 0 ||
 	    find_existing(target, json_get(operation, "path"), &place) < 0)
@@ -362,7 +362,7 @@ static int apply_replace(struct target *target, const struct json_node *operatio
 static int apply_test(struct target *target, const struct json_node *operation)
 {
 	AUTO(place_deinit) struct place place = { .token = BUF_INIT(PATH_LENGTH_MAX) };
-	struct json_node *value;
+	struct json_node *value = NULL;
 
 	if (need_value(target, operation, &value) < 0 ||
 	    find_existing(target, json_get(operation, "path"), &place) < 0)

@@ -30,7 +30,7 @@ static int read_index(struct render *render, const struct value *index, size_t e
 static int index_list(struct render *render, const struct value *list, const struct value *index,
 		      struct value *ret)
 {
-	size_t len = value_is_text(list) ? list->len : list->count, place;
+	size_t len = value_is_text(list) ? list->len : list->count, place = 0;
 
 	if (read_index(render, index, len, &place) < 0)
 		return -1;
