@@ -247,8 +247,9 @@ run-bench: $(BUILD)/agent/agent $(BENCH_PROGRAMS)
 		tests/bench/run $(BUILD)
 
 .PHONY: bench-injector
-bench-injector: program $(BUILD)/tests/bench/injector/load ## measure the webhook over TLS with 64 connections
+bench-injector: servers program $(BUILD)/tests/bench/injector/load ## measure the webhook: over TLS with 64 connections, and at an API server
 	@tests/bench/injector/run $(BUILD)/injector/injector $(BUILD)/tests/bench/injector/load
+	@KUBE_BIN=$${KUBE_BIN:-$(CACHE)/kube} tests/bench/injector/creation $(BUILD)/injector/injector
 
 .PHONY: docs check-docs
 docs: program ## write docs/configuration.md and docs/injector-reference.md from the tables
