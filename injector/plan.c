@@ -358,6 +358,27 @@ static int check_target(const struct plan *plan, const struct plan_target *targe
 	return check_wrapped(plan, target);
 }
 
+/* Before anything is compared with anything. */
+static int check_amount(const struct plan *plan)
+{
+	struct wish *wish = plan->wish;
+	size_t directories = 0;
+
+	for (const struct plan_directory *directory = plan->directories; directory != NULL;
+	     directory = directory->next)
+		directories++;
+	if (directories > WISH_DIRECTORIES_MAX)
+		return wish_refuse(wish, REASON_ANNOTATION,
+				   "more than %d directories of secrets: put more into one",
+				   WISH_DIRECTORIES_MAX);
+	if ((directories + wish->variable_count) * plan->target_count > WISH_GIVEN_MAX)
+		return wish_refuse(wish, REASON_ANNOTATION,
+				   "more than %d variables and directories in all containers "
+				   "together: give them to fewer containers",
+				   WISH_GIVEN_MAX);
+	return 0;
+}
+
 static int check_pod(const struct plan *plan)
 {
 	struct wish *wish = plan->wish;
@@ -471,7 +492,7 @@ int plan_make(struct plan *plan, struct wish *wish)
 	find_targets(plan);
 	find_directories(plan);
 	choose_user(plan);
-	if (check_pod(plan) < 0 || check_names(plan) < 0)
+	if (check_amount(plan) < 0 || check_pod(plan) < 0 || check_names(plan) < 0)
 		return -1;
 	for (size_t i = 0; i < plan->target_count; i++)
 		if (check_target(plan, &plan->targets[i]) < 0)

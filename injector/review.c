@@ -12,7 +12,7 @@
 #include "agent/base/text.h"
 #include "injector/patch.h"
 
-enum { PATCH_MAX = 8 << 20, BAD_REQUEST = 400 };
+enum { PATCH_MAX = 8 << 20, PATCH_NODES_MAX = 200000, BAD_REQUEST = 400 };
 
 #define REVIEW_VERSION "admission.k8s.io/v1"
 #define REVIEW_KIND    "AdmissionReview"
@@ -122,6 +122,7 @@ static int write_patch(const struct json_node *before, const struct json_node *a
 	if (buf_check(patch, "the patch", err) < 0)
 		return -1;
 	limits.bytes = PATCH_MAX;
+	limits.nodes = PATCH_NODES_MAX;
 	read = json_doc_read(patch->data, patch->len, &limits, err);
 	if (read == NULL)
 		return -1;

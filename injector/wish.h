@@ -34,7 +34,9 @@ enum {
 	WISH_ANNOTATIONS_MAX = 4000,
 	WISH_VARIABLE_NAME_MAX = 128, /* a kubelet's, of a variable from a file */
 	WISH_CONTAINERS_MAX = 100,    /* init containers too */
-	WISH_OURS_MAX = 3,	      /* containers or annotations that we add */
+	WISH_DIRECTORIES_MAX = 100,
+	WISH_GIVEN_MAX = 3000, /* variables and directories, of all containers together */
+	WISH_OURS_MAX = 3,     /* containers or annotations that we add */
 };
 
 #define STATUS_INJECTED "injected"

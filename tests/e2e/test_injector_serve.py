@@ -13,7 +13,7 @@ import time
 import pytest
 
 from conftest import wait_until
-from injector import CONFIG, Authority, Injector, review_of
+from injector import CONFIG, Authority, Injector, apply_patch, review_of
 from kube import pod
 
 JSON = {"Content-Type": "application/json"}
@@ -260,6 +260,37 @@ def test_reviews_from_many_connections_at_once(injector):
         assert all(pool.map(twenty, range(32)))
     assert injector.metric("injector_skipped_total", 'reason="not_annotated"') == 640
     assert injector.metric("injector_requests_busy_total") == 0
+
+
+@pytest.mark.parametrize("variables, containers, allowed", [(98, 30, True), (99, 30, True), (100, 30, False), (1000, 100, False)])
+def test_what_one_pod_may_cost_is_bounded(tmp_path, variables, containers, allowed):
+    """At most 3000 variables and directories in all containers together; the reply to 3000 is a patch that applies."""
+    injector = Injector(tmp_path).start("--server-version", "v1.36.0")
+    asks = {"secrets-agent/inject": "true", "secrets-agent/role": "web", "secrets-agent/secret.db": "secret/db",
+            "secrets-agent/env": ",".join(f"V{i}=db.f{i}" for i in range(variables))}  # fmt: skip
+    made = pod(asks, containers=[{"name": f"c{i}", "image": "x"} for i in range(containers)])
+    began = time.monotonic()
+    answer = injector.review(made)
+    assert answer["allowed"] is allowed
+    assert time.monotonic() - began < 2, "an API server waits for 5 s, and everybody else behind it"
+    if allowed:
+        apply_patch(made, answer["patch"])
+        assert all(len(container["env"]) == variables for container in made["spec"]["containers"])
+    else:
+        assert "more than 3000 variables and directories" in answer["status"]["message"]
+    injector.stop(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("directories, allowed", [(99, True), (100, True), (101, False)])
+def test_a_pod_has_at_most_a_hundred_directories_of_secrets(injector, directories, allowed):
+    prefix = "vault.hashicorp.com/"
+    asks = {f"{prefix}agent-inject": "true", f"{prefix}role": "web"}
+    for i in range(directories - 1):  # beside /vault/secrets itself
+        asks[f"{prefix}agent-inject-secret-s{i}"] = f"secret/{i}"
+        asks[f"{prefix}secret-volume-path-s{i}"] = f"/secrets/{i}"
+    answer = injector.review(pod(asks))
+    assert answer["allowed"] is allowed
+    assert allowed or "more than 100 directories" in answer["status"]["message"]
 
 
 def test_every_metric_that_the_manual_names_is_there(injector):
