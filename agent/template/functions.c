@@ -10,8 +10,8 @@ const struct template_function function_or = { "or", "vv*", NULL };
 
 static const struct template_function *const families[] = {
 	functions_builtin, functions_collection, functions_compare, functions_encode,
-	functions_json,	   functions_math,	 functions_parse,   functions_regex,
-	functions_secret,  functions_string,	 functions_time,
+	functions_json,	   functions_math,	 functions_parse,   functions_pki,
+	functions_regex,   functions_secret,	 functions_string,  functions_time,
 };
 
 static const char needs_consul[] = "it needs Consul";
@@ -64,7 +64,6 @@ static const struct {
 	{ "mergeMap", not_yet },
 	{ "mergeMapWithOverride", not_yet },
 	{ "parseYAML", not_yet },
-	{ "pkiCert", not_yet },
 	{ "toTOML", not_yet },
 	{ "toYAML", not_yet },
 	{ "writeToFile", not_yet },

@@ -40,5 +40,9 @@ extern const struct template_function function_and, function_or;
 /* The families; each table ends with a row without a name. */
 extern const struct template_function functions_builtin[], functions_collection[],
 	functions_compare[], functions_encode[], functions_json[], functions_math[],
-	functions_parse[], functions_regex[], functions_secret[], functions_string[],
-	functions_time[];
+	functions_parse[], functions_pki[], functions_regex[], functions_secret[],
+	functions_string[], functions_time[];
+
+/* Of what pkiCert returns. */
+extern const struct template_function methods_pem[];
+bool functions_is_pem(const struct value *value);

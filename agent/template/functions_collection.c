@@ -195,7 +195,9 @@ static int call_loop(struct render *render, const struct value *arguments, size_
 
 /* ---- scratch ---- */
 
-static const struct object_type scratch_type = { "template.Scratch", 0, NULL };
+static const struct object_type scratch_type = { .name = "template.Scratch",
+						 .count = 0,
+						 .fields = NULL };
 
 static int call_scratch(struct render *render, const struct value *arguments, size_t count,
 			struct value *ret)
@@ -362,6 +364,8 @@ const struct template_function *function_method(const struct value *value, const
 	else if (value->type == VALUE_OBJECT && value->object != NULL &&
 		 value->object->type == &scratch_type)
 		methods = scratch_methods;
+	else if (functions_is_pem(value))
+		methods = methods_pem;
 	for (; methods != NULL && methods->name != NULL; methods++)
 		if (strlen(methods->name) == len && memcmp(methods->name, name, len) == 0)
 			return methods;

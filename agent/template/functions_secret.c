@@ -8,124 +8,25 @@
 
 #include "agent/base/text.h"
 #include "agent/template/functions.h"
+#include "agent/template/needs.h"
 #include "agent/template/strings.h"
-
-/* ---- asking ---- */
-
-static int trim_path(struct render *render, const struct value *argument, const char **ret)
-{
-	struct value path = strings_trim_space(argument);
-	char *copy;
-
-	while (path.len > 0 && path.bytes[0] == '/') {
-		path.bytes++;
-		path.len--;
-	}
-	while (path.len > 0 && path.bytes[path.len - 1] == '/')
-		path.len--;
-	if (path.len == 0)
-		return render_error(render, "the path is empty");
-	copy = region_copy(&render->values, path.bytes, path.len);
-	if (copy == NULL)
-		return render_no_memory(render);
-	if (strlen(copy) != path.len)
-		return render_error(render, "the path has a NUL in it");
-	*ret = copy;
-	return 0;
-}
-
-/* "k=v", both without the white space around them. */
-static int read_pair(struct render *render, const struct value *argument, struct template_pair *ret)
-{
-	const char *equals = memchr(argument->bytes, '=', argument->len);
-	struct value name, value;
-
-	if (equals == NULL)
-		return render_error(render, "an argument behind the path is not of the form k=v");
-	name = value_text(argument->bytes, (size_t)(equals - argument->bytes));
-	value = value_text(equals + 1, argument->len - name.len - 1);
-	name = strings_trim_space(&name);
-	value = strings_trim_space(&value);
-	ret->name = region_copy(&render->values, name.bytes, name.len);
-	ret->value = region_copy(&render->values, value.bytes, value.len);
-	ret->value_len = value.len;
-	return ret->name != NULL && ret->value != NULL ? 0 : render_no_memory(render);
-}
-
-static int compare_pairs(const void *one, const void *other)
-{
-	return strcmp(((const struct template_pair *)one)->name,
-		      ((const struct template_pair *)other)->name);
-}
-
-/* The pairs in the order of their names; of two with one name the last counts. */
-static int read_pairs(struct render *render, const struct value *arguments, size_t count,
-		      struct template_need *need)
-{
-	struct template_pair *pairs = region_array(&render->values, count + 1, sizeof(*pairs));
-	struct template_pair pair;
-	size_t used = 0;
-
-	if (pairs == NULL)
-		return render_no_memory(render);
-	for (size_t i = 0; i < count; i++) {
-		size_t place = 0;
-
-		if (arguments[i].len == 0)
-			continue;
-		if (read_pair(render, &arguments[i], &pair) < 0)
-			return -1;
-		while (place < used && strcmp(pairs[place].name, pair.name) != 0)
-			place++;
-		pairs[place] = pair;
-		used += place == used ? 1 : 0;
-	}
-	qsort(pairs, used, sizeof(*pairs), compare_pairs);
-	need->pairs = pairs;
-	need->pair_count = used;
-	return 0;
-}
-
-/* 1 when the answer is there. */
-static int ask(struct render *render, const struct template_need *need,
-	       struct template_answer *answer)
-{
-	int there = render->source->lookup(render->source, need, answer, render->err);
-
-	if (there == 0)
-		render->waiting++;
-	if (there < 0)
-		render->refused = true;
-	return there;
-}
 
 /* ---- secret ---- */
 
 static const char *const secret_fields[] = { "RequestID", "LeaseID",  "LeaseDuration", "Renewable",
 					     "Data",	  "Warnings", "Auth",	       "WrapInfo" };
-static const struct object_type secret_type = { "dependency.Secret", ARRAY_SIZE(secret_fields),
-						secret_fields };
+static const struct object_type secret_type = { .name = "dependency.Secret",
+						.count = ARRAY_SIZE(secret_fields),
+						.fields = secret_fields };
 static const char *const auth_fields[] = { "ClientToken", "Accessor",	   "Policies",
 					   "Metadata",	  "LeaseDuration", "Renewable" };
-static const struct object_type auth_type = { "dependency.SecretAuth", ARRAY_SIZE(auth_fields),
-					      auth_fields };
+static const struct object_type auth_type = { .name = "dependency.SecretAuth",
+					      .count = ARRAY_SIZE(auth_fields),
+					      .fields = auth_fields };
 static const char *const wrap_fields[] = { "Token", "TTL", "WrappedAccessor" };
-static const struct object_type wrap_type = { "dependency.SecretWrapInfo", ARRAY_SIZE(wrap_fields),
-					      wrap_fields };
-
-static int object_new(struct render *render, const struct object_type *type, struct value *ret)
-{
-	struct object *object = region_alloc(&render->values, sizeof(*object));
-
-	if (object == NULL)
-		return render_no_memory(render);
-	object->type = type;
-	object->fields = region_array(&render->values, type->count, sizeof(*object->fields));
-	if (object->fields == NULL)
-		return render_no_memory(render);
-	*ret = (struct value){ .type = VALUE_OBJECT, .object = object };
-	return 0;
-}
+static const struct object_type wrap_type = { .name = "dependency.SecretWrapInfo",
+					      .count = ARRAY_SIZE(wrap_fields),
+					      .fields = wrap_fields };
 
 static int text_of(struct render *render, const struct json_node *node, struct value *ret)
 {
@@ -173,7 +74,7 @@ static int fill_auth(struct render *render, const struct json_node *auth, struct
 	*ret = (struct value){ .type = VALUE_OBJECT };
 	if (auth == NULL || auth->type != JSON_IS_MAP)
 		return 0;
-	if (object_new(render, &auth_type, ret) < 0)
+	if (needs_object(render, &auth_type, ret) < 0)
 		return -1;
 	fields = ret->object->fields;
 	fields[4] = value_int(json_integer(json_get(auth, "lease_duration"), 0));
@@ -194,7 +95,7 @@ static int fill_wrap(struct render *render, const struct json_node *wrap, struct
 	*ret = (struct value){ .type = VALUE_OBJECT };
 	if (wrap == NULL || wrap->type != JSON_IS_MAP)
 		return 0;
-	if (object_new(render, &wrap_type, ret) < 0)
+	if (needs_object(render, &wrap_type, ret) < 0)
 		return -1;
 	fields = ret->object->fields;
 	fields[1] = value_int(json_integer(json_get(wrap, "ttl"), 0));
@@ -208,7 +109,7 @@ static int make_secret(struct render *render, const struct json_node *reply, str
 {
 	struct value *fields;
 
-	if (object_new(render, &secret_type, ret) < 0)
+	if (needs_object(render, &secret_type, ret) < 0)
 		return -1;
 	fields = ret->object->fields;
 	fields[2] = value_int(json_integer(json_get(reply, "lease_duration"), 0));
@@ -232,10 +133,10 @@ static int call_secret(struct render *render, const struct value *arguments, siz
 	*ret = (struct value){ .type = VALUE_NIL };
 	if (count == 0)
 		return 0;
-	if (read_pairs(render, arguments + 1, count - 1, &need) < 0 ||
-	    trim_path(render, &arguments[0], &need.path) < 0)
+	if (needs_pairs(render, arguments + 1, count - 1, &need) < 0 ||
+	    needs_path(render, &arguments[0], &need.path) < 0)
 		return -1;
-	there = ask(render, &need, &answer);
+	there = needs_ask(render, &need, &answer);
 	return there > 0 ? make_secret(render, answer.reply, ret) : there;
 }
 
@@ -258,9 +159,9 @@ static int call_secrets(struct render *render, const struct value *arguments, si
 	*ret = (struct value){ .type = VALUE_STRINGS };
 	if (arguments[0].len == 0)
 		return 0;
-	if (trim_path(render, &arguments[0], &need.path) < 0)
+	if (needs_path(render, &arguments[0], &need.path) < 0)
 		return -1;
-	there = ask(render, &need, &answer);
+	there = needs_ask(render, &need, &answer);
 	if (there <= 0)
 		return there;
 	keys = json_get(json_get(answer.reply, "data"), "keys");
@@ -292,7 +193,7 @@ static int call_file(struct render *render, const struct value *arguments, size_
 		return render_no_memory(render);
 	if (path.len == 0 || strlen(need.path) != path.len)
 		return render_error(render, "the path is empty, or has a NUL in it");
-	there = ask(render, &need, &answer);
+	there = needs_ask(render, &need, &answer);
 	return there > 0 ? render_copy(render, answer.bytes, answer.len, ret) : there;
 }
 

@@ -155,7 +155,8 @@ static const char *type_name(const struct value *value, char *room, size_t size)
 {
 	if (value->type != VALUE_OBJECT || value->object == NULL)
 		return value_type_name(value);
-	(void)snprintf(room, size, "*%s", value_type_name(value));
+	(void)snprintf(room, size, "%s%s", value->object->type->by_value ? "" : "*",
+		       value_type_name(value));
 	return room;
 }
 
@@ -565,11 +566,12 @@ static void write_object(struct printer *printer, const struct value *value, uin
 			write_bad_verb(printer, value, verb);
 		return;
 	}
-	if (depth > 0 || object->type->fields == NULL) {
+	if ((depth > 0 && !object->type->by_value) || object->type->fields == NULL) {
 		printer->problem = "a pointer cannot be printed";
 		return;
 	}
-	buf_printf(printer->out, "&%s{", printer->sharp_v ? object->type->name : "");
+	buf_printf(printer->out, "%s%s{", object->type->by_value ? "" : "&",
+		   printer->sharp_v ? object->type->name : "");
 	for (size_t i = 0; i < object->type->count; i++) {
 		if (i > 0)
 			buf_puts(printer->out, printer->sharp_v ? ", " : " ");

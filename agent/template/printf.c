@@ -38,7 +38,8 @@ int format_action(struct render *render, struct buf *out, const struct value *va
 	}
 	printer_write(&printer, value, 'v');
 	/* A struct is printed without the & of its pointer. */
-	if (value->type == VALUE_OBJECT && value->object != NULL && !out->failed) {
+	if (value->type == VALUE_OBJECT && value->object != NULL && out->len > start &&
+	    out->data[start] == '&' && !out->failed) {
 		memmove(out->data + start, out->data + start + 1, out->len - start - 1);
 		buf_truncate(out, out->len - 1);
 	}

@@ -38,7 +38,8 @@ struct value;
 struct object_type {
 	const char *name; /* without the * */
 	size_t count;
-	const char *const *fields;
+	const char *const *fields; /* NULL: they cannot be seen */
+	bool by_value;		   /* the struct itself, not a pointer to it */
 };
 
 struct object {

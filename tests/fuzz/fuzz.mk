@@ -10,7 +10,7 @@ FUZZ_BUILD   := $(BUILD)/fuzz
 FUZZ_FLAGS   := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 		-fno-sanitize-recover=all
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
-FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(shell find agent/base agent/config backends certs -name '*.c' 2>/dev/null | sort) \
+FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(shell find agent/base agent/config agent/template backends certs -name '*.c' 2>/dev/null | sort) \
 		$(addprefix agent/io/,http_head.c http_message.c https_head.c) \
 		$(filter-out injector/main.c,$(sort $(wildcard injector/*.c)))) $(LLHTTP_OBJECTS)
 

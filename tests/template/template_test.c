@@ -137,6 +137,7 @@ Test(template, errors_name_place_and_function)
 		{ "{{ if true }}",
 		  "t:1:14: the text ends in a block that is open; is an {{end}} "
 		  "missing?" },
+		{ "{{ scratch }}", "t:1:4: a pointer cannot be printed" },
 		{ "{{ len 3 }}", "t:1:4: len: int has no length" },
 		{ "{{ with secret \"kv\" }}{{ .Data.user.name }}{{ end }}",
 		  "t:1:26: string has no field name" },
