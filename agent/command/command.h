@@ -3,25 +3,9 @@
 /*
  * One table of commands, one thin file each; `--help`, completions and man pages are made from it.
  */
-/* <argp.h> brings getopt's `struct option`, which nobody here uses; the name is our own tables'. */
-#define option getopt_option
-#include <argp.h>
-#undef option
-
 #include <stdint.h>
 
-#include "agent/base/error.h"
-
-struct command {
-	const char *name;
-	const char *arguments;		   /* as in a usage line: "NAME[.FIELD]" */
-	const char *summary;		   /* one line */
-	const char *details;		   /* paragraphs; NULL: none */
-	unsigned common;		   /* options of common.h that it takes too */
-	const struct argp_option *options; /* its own; NULL: none */
-	/* argv[0] is "agent NAME". Returns the exit status. */
-	int (*run)(int argc, char **argv);
-};
+#include "agent/base/program.h"
 
 /* NULL-terminated, in the order of --help. */
 extern const struct command *const commands[];

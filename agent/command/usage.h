@@ -6,9 +6,8 @@
 #include "agent/base/buf.h"
 #include "agent/command/command.h"
 
-#define COMMAND_HELP_MAX ((size_t)64 << 10)
+#define COMMAND_HELP_MAX PROGRAM_HELP_MAX
 #define COMMAND_VERSION	 "agent " AGENT_VERSION
-#define COMMANDS_MAX	 32
 
 /* NULL when there is none of that name. */
 const struct command *command_find(const char *name);

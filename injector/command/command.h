@@ -3,23 +3,8 @@
 /*
  * One table of commands, one thin file each; `injector --help` is made from it.
  */
-/* <argp.h> brings getopt's `struct option`, which nobody here uses; the name is our own tables'. */
-#define option getopt_option
-#include <argp.h>
-#undef option
-
-#include "agent/base/error.h"
+#include "agent/base/program.h"
 #include "injector/config.h"
-
-struct command {
-	const char *name;
-	const char *arguments; /* as in a usage line: "POD.yaml" */
-	const char *summary;   /* one line */
-	const char *details;   /* paragraphs; NULL: none */
-	const struct argp_option *options;
-	/* argv[0] is "injector NAME". Returns the exit status. */
-	int (*run)(int argc, char **argv);
-};
 
 /* NULL-terminated, in the order of --help. */
 extern const struct command *const injector_commands[];

@@ -100,7 +100,7 @@ Test(command, the_help_fits_a_terminal)
 Test(command, every_name_and_backend_is_there_once)
 {
 	for (size_t i = 0; commands[i] != NULL; i++) {
-		cr_expect_lt(i, COMMANDS_MAX);
+		cr_expect_lt(i, PROGRAM_COMMANDS_MAX);
 		for (size_t j = 0; j < i; j++)
 			cr_expect_str_neq(commands[i]->name, commands[j]->name);
 	}
