@@ -9,6 +9,7 @@
 #include "agent/config/sections.h"
 #include "certs/trust.h"
 #include "injector/config_tables.h"
+#include "injector/pod.h"
 #include "injector/quantity.h"
 
 enum { FILE_MAX = 1 << 20 };
@@ -91,6 +92,55 @@ static void check_quantity(struct reader *reader, const struct yaml_node *node, 
 			       where, section, key, err.text);
 }
 
+/* An API server refuses every pod with such a container. */
+static void check_amounts(struct reader *reader, const struct yaml_node *node, const char *where,
+			  const char *key, const char *request, const char *limit)
+{
+	int64_t asked, most;
+	struct error ignored;
+
+	if (request != NULL && limit != NULL && quantity_read(request, &asked, &ignored) == 0 &&
+	    quantity_read(limit, &most, &ignored) == 0 && asked > most)
+		reader_problem(reader, mark_of(node, NULL, "resources"),
+			       "%s.resources: of %s it requests %.20s and is limited to %.20s: "
+			       "lower the request or raise the limit",
+			       where, key, request, limit);
+}
+
+static void check_name(struct reader *reader, const struct yaml_mark mark, const char *where,
+		       const char *key, const char *name)
+{
+	if (name != NULL && !object_name_is_valid(name))
+		reader_problem(reader, mark,
+			       "%s.%s: '%.80s' is no name of an object: use small letters, digits, "
+			       "'-' and '.'",
+			       where, key, name);
+}
+
+/* What would only be found when a pod is refused, or never. */
+static void check_names(struct reader *reader, const struct yaml_node *node, const char *where,
+			const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->namespaces.count; i++)
+		check_name(reader, mark_of(node, NULL, "namespaces"), where, "namespaces",
+			   profile->namespaces.items[i]);
+	for (size_t i = 0; i < profile->pull_secrets.count; i++)
+		check_name(reader, mark_of(node, NULL, "pull_secrets"), where, "pull_secrets",
+			   profile->pull_secrets.items[i]);
+	check_name(reader, mark_of(node, "tls", "ca_config_map"), where, "tls.ca_config_map",
+		   profile->ca_config_map);
+	if (profile->image != NULL && (profile->image[0] == '\0' ||
+				       profile->image[strcspn(profile->image, " \t\r\n")] != '\0'))
+		reader_problem(
+			reader, mark_of(node, NULL, "image"),
+			"%s.image: '%.120s' is no image: write it as registry/agent@sha256:…",
+			where, profile->image);
+	if (profile->auth_mount != NULL && text_starts_with(profile->auth_mount, "auth/"))
+		reader_problem(reader, mark_of(node, "auth", "mount"),
+			       "%s.auth.mount: '%.80s': leave auth/ out", where,
+			       profile->auth_mount);
+}
+
 static void check_resources(struct reader *reader, const struct yaml_node *node, const char *where,
 			    const struct profile_resources *resources)
 {
@@ -98,6 +148,9 @@ static void check_resources(struct reader *reader, const struct yaml_node *node,
 	check_quantity(reader, node, where, "requests", "memory", resources->requests_memory);
 	check_quantity(reader, node, where, "limits", "cpu", resources->limits_cpu);
 	check_quantity(reader, node, where, "limits", "memory", resources->limits_memory);
+	check_amounts(reader, node, where, "cpu", resources->requests_cpu, resources->limits_cpu);
+	check_amounts(reader, node, where, "memory", resources->requests_memory,
+		      resources->limits_memory);
 }
 
 static void read_user(struct reader *reader, const struct yaml_node *node, const char *where,
@@ -161,6 +214,7 @@ static void read_profile(struct reader *reader, struct injector_config *config,
 	if (reader_map(reader, node, where, parts, ARRAY_SIZE(parts), NULL)) {
 		check_address(reader, node, where, grown);
 		check_trust(reader, node, where, grown);
+		check_names(reader, node, where, grown);
 		check_resources(reader, node, where, &grown->resources);
 		read_user(reader, node, where, extra.run_as_user, grown);
 		read_allow(reader, node, where, &extra.allow, grown);

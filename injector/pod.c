@@ -6,7 +6,7 @@
 #include "agent/base/text.h"
 #include "injector/quantity.h"
 
-enum { PATH_MOST = 4096 };
+enum { OBJECT_NAME_MOST = 253 };
 
 static const struct json_node empty_list = { .type = JSON_IS_LIST };
 
@@ -16,6 +16,15 @@ const struct json_node *pod_containers(const struct json_node *pod, bool init)
 		json_get(json_get(pod, "spec"), init ? "initContainers" : "containers");
 
 	return list != NULL && list->type == JSON_IS_LIST ? list : &empty_list;
+}
+
+bool object_name_is_valid(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+	size_t len = strlen(name);
+
+	return len > 0 && len <= OBJECT_NAME_MOST && name[strspn(name, letters)] == '\0' &&
+	       strchr("-.", name[0]) == NULL && strchr("-.", name[len - 1]) == NULL;
 }
 
 const char *container_name(const struct json_node *container)

@@ -13,6 +13,9 @@ const struct json_node *pod_containers(const struct json_node *pod, bool init);
 
 /* The container or init container of that name; NULL when there is none. */
 const struct json_node *pod_container(const struct json_node *pod, const char *name);
+/* A name that an API server takes for a ConfigMap, a Secret or a namespace. */
+bool object_name_is_valid(const char *name);
+
 const char *container_name(const struct json_node *container); /* "" without one */
 
 bool pod_has_volume(const struct json_node *pod, const char *name);

@@ -7,6 +7,7 @@
 
 #include "agent/base/text.h"
 #include "injector/annotations.h"
+#include "injector/pod.h"
 
 enum { LINE_MAX_BYTES = 2048, LABEL_MAX = 63, HINT_NAMES_MAX = 256 };
 
@@ -295,11 +296,7 @@ int wish_check_line(struct wish *wish, const char *value)
 
 int wish_check_label(struct wish *wish, const char *value, const char *what)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
-	size_t len = strlen(value);
-
-	if (len == 0 || value[strspn(value, letters)] != '\0' || value[0] == '-' ||
-	    value[0] == '.' || value[len - 1] == '-' || value[len - 1] == '.' || len > 253)
+	if (!object_name_is_valid(value))
 		return wish_refuse(wish, REASON_ANNOTATION,
 				   "'%.80s' cannot be the name of a %s: use small letters, digits, "
 				   "'-' and '.'",

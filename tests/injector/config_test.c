@@ -72,6 +72,19 @@ Test(injector_config, mistakes_are_told_with_their_place)
 		{ "profiles:\n  a: { address: https://v, image: x, run_as_user: 0 }",
 		  "injector.yaml:2:51: profiles.a.run_as_user: '0' is neither a number from 1 on "
 		  "nor none" },
+		{ "profiles:\n  a: { address: https://v, image: x, resources: { limits: { memory: "
+		  "8Mi } } "
+		  "}",
+		  "of memory it requests 16Mi and is limited to 8Mi" },
+		{ "profiles:\n  a: { address: https://v, image: x, namespaces: [ a, B ] }",
+		  "profiles.a.namespaces: 'B' is no name of an object" },
+		{ "profiles:\n  a: { address: https://v, image: x, pull_secrets: 'a b' }",
+		  "profiles.a.pull_secrets: 'a b' is no name" },
+		{ "profiles:\n  a: { address: https://v, image: x, tls: { ca_config_map: a/b } }",
+		  "profiles.a.tls.ca_config_map: 'a/b' is no name" },
+		{ "profiles:\n  a: { address: https://v, image: 'x y' }", "'x y' is no image" },
+		{ "profiles:\n  a: { address: https://v, image: x, auth: { mount: auth/k } }",
+		  "profiles.a.auth.mount: 'auth/k': leave auth/ out" },
 		{ "profiles:\n  a: { address: https://v, image: x, run_as_user: root }",
 		  "'root' is neither" },
 		{ "profiles:\n  a: { address: https://v, image: x, allow: [ config, serivce ] }",
