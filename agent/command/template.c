@@ -4,7 +4,6 @@
  * who write templates, and for their tests.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
@@ -172,14 +171,25 @@ static struct json_doc *read_answers(const char *path, struct error *err)
 
 /* ---- output ---- */
 
+/* Not by stdio, whose buffer nobody wipes. */
 static int print(const void *bytes, size_t len)
 {
+	const char *at = bytes;
 	struct error err;
 
-	if (fwrite(bytes, 1, len, stdout) == len && fflush(stdout) == 0)
-		return 0;
-	(void)error_errno(&err, errno, "standard output");
-	return command_fail(&err);
+	while (len > 0) {
+		ssize_t written = write(STDOUT_FILENO, at, len);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0) {
+			(void)error_errno(&err, errno, "standard output");
+			return command_fail(&err);
+		}
+		at += written;
+		len -= (size_t)written;
+	}
+	return 0;
 }
 
 static int report_missing(const struct answers *answers)
