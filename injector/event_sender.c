@@ -93,7 +93,9 @@ void event_sender_add(struct event_sender *sender, const struct review_outcome *
 
 void event_sender_write_metrics(const struct event_sender *sender, struct buf *out)
 {
-	const struct event_counts *counts = event_queue_counts(sender->queue);
+	static const struct event_counts none;
+	const struct event_counts *counts =
+		sender != NULL ? event_queue_counts(sender->queue) : &none;
 
 	metrics_family(out, "injector_events_sent_total", METRIC_COUNTER,
 		       "Events created on owners of pods, or counted up.");

@@ -16,4 +16,5 @@ struct event_sender *event_sender_free(struct event_sender *sender);
 /* Only takes note. NULL: nobody is told. */
 void event_sender_add(struct event_sender *sender, const struct review_outcome *outcome);
 
+/* NULL: none were sent and none dropped. */
 void event_sender_write_metrics(const struct event_sender *sender, struct buf *out);

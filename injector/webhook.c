@@ -176,8 +176,7 @@ static void serve_metrics(void *context, const struct https_request *request,
 		write_server(out, https_server_counts(webhook->server));
 	if (webhook->certificate != NULL)
 		certificate_write_metrics(webhook->certificate, out);
-	if (webhook->events != NULL)
-		event_sender_write_metrics(webhook->events, out);
+	event_sender_write_metrics(webhook->events, out);
 	metrics_family(out, "injector_ready", METRIC_GAUGE, "Whether /ready says yes.");
 	metrics_number(out, "injector_ready", NULL, why_unready(webhook) == NULL);
 	write_version(out, "injector_server_version", "The API server's version; 0.0: not known.",

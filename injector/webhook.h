@@ -17,7 +17,7 @@ struct webhook {
 	struct cluster_versions versions;
 	const struct https_server *server;     /* for /metrics; NULL: none */
 	const struct certificate *certificate; /* NULL: `unready` says why */
-	const struct event_sender *events;     /* for /metrics; NULL: none */
+	const struct event_sender *events;     /* for /metrics; NULL: nobody is told */
 	const char *unready;	  /* why /ready says no; NULL: it says what the certificate says */
 	uint64_t configs_refused; /* changes of the file that could not be used */
 
