@@ -7,13 +7,14 @@ RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make gi
 COPY . /src
 WORKDIR /src
 RUN make static && for name in agent injector; do \
-		mkdir -p /$name/etc/$name /$name/run /$name/tmp \
-		&& install -D build/static/$name/$name /$name/bin/$name \
-		&& install -D /etc/ssl/certs/ca-certificates.crt /$name/etc/ssl/certs/ca-certificates.crt || exit 1; \
+		install -d /$name/etc/$name /$name/run && install -d -m 1777 /$name/tmp \
+		&& install -D -m 0755 build/static/$name/$name /$name/bin/$name \
+		&& install -D -m 0444 /etc/ssl/certs/ca-certificates.crt /$name/etc/ssl/certs/ca-certificates.crt || exit 1; \
 	done
 
 FROM scratch AS injector
 COPY --from=build /injector/ /
+LABEL org.opencontainers.image.licenses=Apache-2.0
 USER 65532:65532
 ENTRYPOINT ["/bin/injector"]
 CMD ["serve"]
@@ -21,6 +22,7 @@ CMD ["serve"]
 # Last, so that it is what a build without --target makes.
 FROM scratch AS agent
 COPY --from=build /agent/ /
+LABEL org.opencontainers.image.licenses=Apache-2.0
 USER 65532:65532
 ENTRYPOINT ["/bin/agent"]
 CMD ["serve"]
