@@ -20,6 +20,9 @@ unique_subject = no
 commonName = supplied
 """
 
+# What RFC 5280 asks for besides, and Python from 3.13 on.
+STRICT = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+
 
 def openssl(*arguments, **options):
     return subprocess.run(["openssl", *arguments], check=True, capture_output=True, **options).stdout
@@ -32,7 +35,8 @@ class Authority:
         self.folder = str(folder)
         self.name = name
         self.key, self.file = self._paths(name)
-        self._request(self.key, "-x509", "-days", "2", "-subj", f"/CN={name}", "-out", self.file)
+        self._request(self.key, "-x509", "-days", "2", "-subj", f"/CN={name}", "-out", self.file,
+                      "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
 
     def _paths(self, name):
         return os.path.join(self.folder, f"{name}.key"), os.path.join(self.folder, f"{name}.pem")
@@ -54,7 +58,7 @@ class Authority:
         key, certificate = self._paths(f"{self.name}-{name}")
         self._request(key, "-subj", f"/CN={name}", "-out", certificate + ".csr")
         with open(certificate + ".ext", "w") as file:
-            file.write(f"subjectAltName={alternatives}\nextendedKeyUsage=serverAuth,clientAuth\n")
+            file.write(f"subjectAltName={alternatives}\nextendedKeyUsage=serverAuth,clientAuth\n{STRICT}")
         ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
         begins = ends - datetime.timedelta(days=abs(days) + 1)
         openssl("ca", "-batch", "-notext", "-config", self._settings(), "-cert", self.file, "-keyfile", self.key,
