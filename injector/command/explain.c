@@ -110,11 +110,11 @@ const struct command command_injector_explain = {
 	.run = run,
 };
 
-static int explain_all(const struct explain_request *request, const struct buf *content,
-		       struct buf *report, bool *refused)
+static int explain_all(const struct explain_request *request, const char *file,
+		       const struct buf *content, struct buf *report, bool *refused)
 {
 	const char *text = buf_string(content), *document;
-	size_t len = content->len, document_len;
+	size_t len = content->len, document_len, count = 0;
 	struct error err;
 
 	while (manifest_next(&text, &len, &document, &document_len)) {
@@ -123,6 +123,12 @@ static int explain_all(const struct explain_request *request, const struct buf *
 
 		if (doc == NULL || explain(request, json_doc_root(doc), report, refused, &err) < 0)
 			return injector_fail(&err);
+		count++;
+	}
+	/* What a pipe that failed hands on must not pass a CI. */
+	if (count == 0) {
+		(void)error_set(&err, ERROR_BAD_DATA, "%s: it holds no manifest", file);
+		return injector_fail(&err);
 	}
 	if (buf_check(report, "the report", &err) < 0)
 		return injector_fail(&err);
@@ -155,7 +161,7 @@ static int run(int argc, char **argv)
 					    .versions = &arguments.versions,
 					    .namespace = arguments.namespace,
 					    .output = arguments.output };
-	status = explain_all(&request, &content, &report, &refused);
+	status = explain_all(&request, arguments.file, &content, &report, &refused);
 	if (fputs(buf_string(&report), stdout) < 0 || fflush(stdout) != 0)
 		return EX_IOERR;
 	return status != 0 ? status : refused ? EX_DATAERR : 0;

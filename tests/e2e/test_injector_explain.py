@@ -174,3 +174,9 @@ def test_the_agent_takes_every_configuration_that_is_made_for_it(agent, injector
             assert checked_by.returncode == 0, (file, case["name"], checked_by.stderr, text)
             checked += 1
     assert checked > 100
+
+
+@pytest.mark.parametrize("nothing", ["", "\n", "---\n# a comment\n---\n"])
+def test_what_holds_no_manifest_is_no_success(injector, nothing):
+    result = injector("explain", "-c", "injector.yaml", "-", input=nothing)
+    assert (result.returncode, "it holds no manifest" in result.stderr) == (65, True), result
