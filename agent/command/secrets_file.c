@@ -282,7 +282,13 @@ int secrets_value_read(const char *name, bool raw, struct buf *value, struct err
 		return prompt(name, value, err);
 	if (read_all(STDIN_FILENO, value, "the value", err) < 0)
 		return -1;
-	if (!raw && value->len > 0 && value->data[value->len - 1] == '\n')
+	/* So ends a pipe whose first program failed. */
+	if (!raw && value->len == 0)
+		return error_set(err, ERROR_BAD_DATA,
+				 "nothing came on standard input: '%.100s' stays as it is (an "
+				 "empty line, or --raw, sets an empty value)",
+				 name);
+	if (!raw && value->data[value->len - 1] == '\n')
 		buf_truncate(value, value->len - 1);
 	buf_put(value, "", 0);
 	return 0;

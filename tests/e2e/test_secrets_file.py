@@ -222,9 +222,17 @@ def test_a_folder_that_may_not_be_written_is_named(desk):
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 1 << 20])
 def test_large_values_come_back_whole(desk, size):
     value = b"x" * size
-    desk.agent("secrets", "set", "large", "-f", FILE, stdin=value)
+    desk.agent("secrets", "set", "large", "-f", FILE, stdin=value + b"\n")
     assert desk.agent("secrets", "get", "large", "-f", FILE).stdout == value
     assert desk.sops_json(FILE)["large"] == value.decode()
+
+
+def test_a_pipe_that_brings_nothing_takes_no_value_away(desk):
+    before = desk.read(FILE)
+    done = desk.agent("secrets", "set", "db.password", "-f", FILE, check=False)
+    assert done.returncode == 65 and b"'db.password' stays as it is" in done.stderr and desk.read(FILE) == before
+    desk.agent("secrets", "set", "db.password", "--raw", "-f", FILE)
+    assert desk.agent("secrets", "get", "db.password", "-f", FILE).stdout == b""
 
 
 @pytest.mark.parametrize("value, says", [(b"a\0b", b"base64"), (b"\xff\xfe", b"base64"), (b"x" * (4 << 20) + b"y", b"larger than")])
